@@ -1,0 +1,31 @@
+/* The test runner: quiet per check; a failure prints where, what, the instruction set, the case that
+ * was being tried (check_case), got and want. main.c defines the counters and prints the closing line. */
+#ifndef CHECK_H
+#define CHECK_H
+
+extern unsigned long check_passed, check_failed;
+
+/* Names the case under test, printf style: shape, seed, option. Shown with every failure until the next. */
+void check_case(const char *format, ...);
+
+/* Each records one check and returns 1 if it held. Use the macros. */
+int check_true(const char *file, int line, const char *text, int held);
+int check_near(const char *file, int line, const char *text, double got, double want, double tolerance);
+int check_ulp(const char *file, int line, const char *text, float got, double want, double ulps);
+int check_status(const char *file, int line, const char *text, int got, int want);
+
+/* |got - want| <= tolerance; a NaN only matches a NaN, an infinity only the same infinity. */
+#define CHECK(condition)                 check_true(__FILE__, __LINE__, #condition, (condition) != 0)
+#define CHECK_NEAR(got, want, tolerance) check_near(__FILE__, __LINE__, #got, got, want, tolerance)
+/* |got - want| in units of the last place of the float nearest to want; want in double or better. */
+#define CHECK_ULP(got, want, ulps)       check_ulp(__FILE__, __LINE__, #got, got, want, ulps)
+#define CHECK_STATUS(call, status)       check_status(__FILE__, __LINE__, #call, (int)(call), (int)(status))
+
+/* The suites, one file each. */
+void test_hand(void);     /* numbers worked out by hand                                       */
+void test_expected(void); /* numbers computed independently in many digits                    */
+void test_edges(void);    /* NaN, inf, empty, ignored: the documented answers                 */
+void test_status(void);   /* every way to call wrongly, and that nothing is touched           */
+void test_paths(void);    /* float against reference: sizes, alignments, strides, in place    */
+void test_gradient(void); /* the reference's gradients against central differences            */
+#endif
