@@ -1331,7 +1331,9 @@ LOSSI_OP void LOSSI_FN(softmax)(const lossi_job *job, const lossi_place *at, int
         const lossv mark = LOSSI_FN(mark)(&v, r, begin);
         lossv number = zero;
         for (i = begin; i < end; i++, number = lossv_add(number, one)) {
-            lossv y, previous = LOSSI_FN(block)(&v, at->grad, i, 0);
+            const lossv previous =
+                lossv_load(at->grad + LOSSI_FN(offset)(&v, i), LOSSI_FN(lanes)(&v, i), 0);
+            lossv y;
             if (job->accumulate) {
                 y = LOSSI_FN(term)(&v, &m, at->x, i, number, mark, &s, &sums.top);
                 y = lossv_fma(s, y, s);
@@ -1509,14 +1511,14 @@ LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv c_negative, los
  * through B, so that the product with u is rounded once, at the end. */
 LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, float w, float b, lossv u, lossv *slope)
 {
-    const lossv zero = lossv_set(0), negative = lossv_sub(lossv_set(1), y->t);
-    const lossv positive = lossv_mul(lossv_set(b), y->t), uw = lossv_mul(u, lossv_set(w));
-    const lossv large = lossv_mul(y->inverse, uw);
+    const lossv zero = lossv_set(0), large = lossv_mul(y->inverse, u);
     const lossv small =
-        lossv_mul(lossv_mul(lossv_mul(y->scaled.high, y->inverse), uw), lossv_set(LOSSV_1_B));
-    *slope = lossv_sub(lossv_mul(negative, lossv_if_lt(y->x, zero, small, large)),
-                       lossv_mul(positive, lossv_if_lt(y->x, zero, large, small)));
-    return LOSSI_FN(times)(lossv_set(w), LOSSI_FN(softplus)(y, positive, negative));
+        lossv_mul(lossv_mul(lossv_mul(y->scaled.high, y->inverse), u), lossv_set(LOSSV_1_B));
+    const lossv negative = lossv_mul(lossv_set(w * b), y->t);
+    const lossv positive = lossv_mul(lossv_set(w), lossv_sub(lossv_set(1), y->t));
+    *slope = lossv_sub(lossv_mul(positive, lossv_if_lt(y->x, zero, small, large)),
+                       lossv_mul(negative, lossv_if_lt(y->x, zero, large, small)));
+    return LOSSI_FN(softplus)(y, negative, positive);
 }
 
 /* Sigmoid focal of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t for x < 0, and M = c1 + c2 e,
@@ -1544,7 +1546,10 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, float alpha, flo
     v = LOSSI_FN(times)(lossv_mul(lossv_mul(lossv_set(gamma), lossv_sub(negative, y->t)), v), bce);
     v = lossv_add(v, lossv_sub(lossv_mul(negative, y->positive), lossv_mul(y->t, y->negative)));
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), lossv_set(LOSSV_1_B));
-    return lossv_mul(LOSSI_FN(times)(lossv_mul(P, a), bce), lossv_set(LOSSV_1_B));
+    /* 1 / B after the product where that is small, before it where it is large */
+    v = lossv_if_lt(bce, one, one, lossv_set(LOSSV_1_B));
+    P = LOSSI_FN(times)(lossv_mul(lossv_mul(P, v), a), bce);
+    return lossv_mul(P, lossv_if_lt(bce, one, lossv_set(LOSSV_1_B), one));
 }
 
 /* at->count elements of the plane of class at->plane; returns the sum of their losses */
@@ -1716,8 +1721,8 @@ typedef struct lossi_call {
     losses_options options; /* NULL and defaults resolved */
     int64_t ignore;
     size_t counted;
-    losses_wide denominator;
-    int empty; /* the mean is over nothing */
+    losses_wide denominator, smooth; /* smooth = eps * scale of dice */
+    int empty;                       /* the mean is over nothing */
     lossi_sum sum;
 } lossi_call;
 
@@ -1811,12 +1816,10 @@ static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma
     call->ignore = o->has_ignore_index ? o->ignore_index : -100;
     if (!(o->alpha > 0 || o->alpha < 0)) o->alpha = loss == LOSSI_FOCAL ? 1.f : 0.25f;
     if (dice) {
-        if (!(o->scale > 0)) o->scale = 1000.f;
-        if (!(o->eps > 0)) o->eps = 1e-6f;
-        if (!((losses_wide)o->eps * (losses_wide)o->scale >= (losses_wide)FLT_MIN &&
-              (losses_wide)o->eps * (losses_wide)o->scale <= most)) {
+        call->smooth = (o->scale > 0 ? (losses_wide)o->scale : 1000) *
+                       (o->eps > 0 ? (losses_wide)o->eps : (losses_wide)1e-6);
+        if (!(call->smooth >= (losses_wide)FLT_MIN && call->smooth <= most))
             return LOSSES_BAD_OPTION;
-        }
     }
     return LOSSES_OK;
 }
@@ -1872,7 +1875,7 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
     call->options = options != NULL ? *options : defaults;
     call->targets = targets;
     call->shape = shape;
-    call->sum.high = call->sum.low = 0;
+    call->sum.high = call->sum.low = call->smooth = 0;
     status = lossi_measure(&call->shape, &extent);
     if (status != LOSSES_OK) return status;
     if (extent > 0 && (logits == NULL || targets.data == NULL)) return LOSSES_BAD_POINTER;
@@ -2010,7 +2013,7 @@ static lossi_job lossi_job_of(const lossi_call *call, int loss, float gamma)
     if (!(loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL))) job.alpha = 1;
     job.gamma = gamma < 1e30f ? gamma : 1e30f; /* the same power, and no overflow on the way */
     job.z_loss = o->z_loss;
-    if (loss == LOSSI_DICE) job.smooth = (float)((losses_wide)o->eps * (losses_wide)o->scale);
+    job.smooth = (float)call->smooth;
     job.weight = loss == LOSSI_FOCAL ? o->class_alpha : o->class_weight;
     job.positive = o->positive_weight;
     if (o->reduction == LOSSES_NONE) job.upstream = o->upstream;
@@ -2568,7 +2571,6 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
     shape = call.shape;
     for (n = 0; n < shape.samples; n++) {
         for (c = 0; c < shape.classes; c++) {
-            const double E = (double)call.options.eps * (double)call.options.scale;
             const size_t at = n * shape.sample_stride + c * shape.class_stride;
             lossi_sum I = {0, 0}, V = {0, 0};
             double I2, D;
@@ -2581,7 +2583,7 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
                 lossi_add(&V, (1 - t) * lossi_logistic(x));
                 lossi_add(&V, t * lossi_logistic(-x));
             }
-            I2 = 2 * lossi_total(&I) + E, D = lossi_total(&V) + I2;
+            I2 = 2 * lossi_total(&I) + call.smooth, D = lossi_total(&V) + I2;
             lossi_reference_loss(&call, loss, i, lossi_total(&V) / D);
             for (m = 0; grad != NULL && m < shape.positions; m++) {
                 const double x = logits[at + m],
