@@ -2165,12 +2165,16 @@ static losses_status lossi_each_plane(int kind, float *loss, float *grad, const 
     if (status != LOSSES_OK) return status;
     job = lossi_job_of(&call, kind, gamma);
     shape = call.shape;
-    for (n = 0; n < shape.samples && shape.positions > 0; n++) {
+    for (n = 0; n < shape.samples; n++) {
         for (c = 0; c < shape.classes; c++) {
             const size_t at = n * shape.sample_stride + c * shape.class_stride,
                          plane = n * shape.classes + c;
             const float *q = lossi_float_targets(targets);
             lossi_place place;
+            if (shape.positions == 0) { /* a mask without a pixel is worth 0 */
+                if (kind == LOSSI_DICE) lossi_take(&call, loss, plane, 0);
+                continue;
+            }
             place.grad = grad != NULL ? grad + at : NULL;
             place.x = logits + at;
             place.q = q != NULL ? q + at : NULL;
