@@ -689,27 +689,8 @@ LOSSI_OP void lossv_store(float *p, size_t m, lossv v)
 
 LOSSI_OP lossv lossv_live(size_t m)
 {
-    static const float ones[LOSSV_N] = {
-        1.f
-#if LOSSV_N > 1
-        ,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f,
-        1.f
-#endif
-    };
+    float ones[LOSSV_N];
+    lossv_store(ones, LOSSV_N, lossv_set(1));
     return lossv_load(ones, m, 0);
 }
 
@@ -1171,7 +1152,7 @@ LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms
 /* The logits of the classes r, one for each position */
 LOSSI_OP lossv LOSSI_FN(logits_at)(const lossv_view *v, const float *x, const size_t *r)
 {
-    float y[LOSSV_N];
+    float y[LOSSV_N] = {0};
     size_t l;
     for (l = 0; l < v->lanes; l++) y[l] = x[LOSSI_FN(element)(v, l, r[l])];
     return v->along ? lossv_set(y[0])
@@ -1206,7 +1187,8 @@ LOSSI_OP void LOSSI_FN(softmax)(const lossi_job *job, const lossi_place *at, int
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), half = lossv_set(0.5f);
     lossv_view v = LOSSI_FN(look)(job, at, along);
-    float on[LOSSV_N], w_l[LOSSV_N], u_l[LOSSV_N], t_r_l[LOSSV_N], leads_l[LOSSV_N];
+    float on[LOSSV_N] = {0}, w_l[LOSSV_N] = {0}, u_l[LOSSV_N] = {0}, t_r_l[LOSSV_N] = {0},
+          leads_l[LOSSV_N] = {0};
     float g[LOSSV_N], g_t[LOSSV_N], old[LOSSV_N] = {0};
     size_t t[LOSSV_N], r[LOSSV_N], l, i, begin;
     const int index = at->q == NULL;
@@ -1457,7 +1439,7 @@ LOSSI_OP lossv LOSSI_FN(targets_at)(const lossi_job *job, const lossi_place *at,
                                     lossv *on)
 {
     const size_t m = at->count - i;
-    float t[LOSSV_N], counts[LOSSV_N];
+    float t[LOSSV_N] = {0}, counts[LOSSV_N] = {0};
     size_t l;
     *on = lossv_live(m);
     if (at->q != NULL) return lossv_load(at->q + i, m, 0);
@@ -2043,7 +2025,7 @@ static void lossi_each_position(const lossi_job *job, const losses_shape *shape,
     const lossi_kernels *kernels = lossi_use();
     const int contiguous =
         shape->positions == 1 && (shape->class_stride == 1 || shape->classes == 1);
-    const int few = contiguous && shape->classes <= LOSSI_FEW;
+    const int few = contiguous && kernels->lanes > 1 && shape->classes <= LOSSI_FEW;
     const size_t samples = few ? kernels->lanes : 1, positions = few ? 1 : kernels->lanes;
     float losses[LOSSI_MOST_LANES] = {0};
     size_t n, m, l;

@@ -13,7 +13,7 @@
 #define HAVE_REFERENCE 0
 #endif
 
-enum { ROOM = 3400, CLASSES = 1000 };
+enum { ROOM = 1500, CLASSES = 1000 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -69,9 +69,9 @@ static const setting settings[] = {
 
 /* Samples, classes, positions: rows and images, few and many classes, blocks of 16 and their ends. */
 static const size_t shapes[][3] = {
-    {1, 1, 1},   {17, 1, 1},  {2, 1, 17},  {1, 3, 1},   {15, 3, 1},   {16, 3, 1},   {17, 3, 1},
-    {33, 3, 1},  {2, 3, 15},  {1, 3, 16},  {1, 3, 17},  {2, 3, 33},   {1, 40, 1},   {17, 40, 1},
-    {33, 40, 1}, {1, 40, 16}, {2, 40, 17}, {1, 100, 1}, {16, 100, 1}, {1, 100, 15}, {1, 100, 33},
+    {1, 1, 1},   {17, 1, 1},  {2, 1, 17},  {1, 3, 1},   {15, 3, 1},   {16, 3, 1}, {17, 3, 1},
+    {33, 3, 1},  {2, 3, 15},  {1, 3, 16},  {1, 3, 17},  {2, 3, 33},   {1, 40, 1}, {5, 40, 1},
+    {1, 40, 16}, {2, 40, 17}, {1, 100, 1}, {3, 100, 1}, {1, 100, 15},
 };
 
 /* Everything is packed. labels are the targets where the setting is not soft. */
@@ -335,7 +335,7 @@ static void check_nothing(int how, double mean, double grad)
 
 static void nothing_counted(int how)
 {
-    static const float nan_upstream[] = {NAN};
+    const float nan_upstream[] = {NAN};
     size_t i;
     if (p.loss->kind == LOG_SOFTMAX || p.loss->soft) return;
     for (i = 0; i < elements(); i++) {
@@ -470,7 +470,7 @@ static void spoilt_logits(int how)
 /* The value of NLL shows the special log-probability, the gradient does not; weight 0 silences it. */
 static void special_log_probabilities(int how)
 {
-    static const float specials[] = {NAN, -NAN, -INFINITY};
+    const float specials[] = {NAN, -NAN, -INFINITY};
     const size_t unit = units() / 2;
     size_t i, s, silent;
     if (p.loss->kind != NLL) return;
@@ -506,7 +506,7 @@ static void special_log_probabilities(int how)
  * ignored target keeps its 0. */
 static void special_upstream(int how)
 {
-    static const float specials[] = {NAN, INFINITY, -INFINITY};
+    const float specials[] = {NAN, INFINITY, -INFINITY};
     const size_t unit = units() - 1 - units() / 2;
     size_t i, s;
     if (p.loss->kind == LOG_SOFTMAX) return;
@@ -541,7 +541,7 @@ static void special_upstream(int how)
 
 static void special_soft_targets(int how)
 {
-    static const float specials[] = {NAN, INFINITY, -INFINITY};
+    const float specials[] = {NAN, INFINITY, -INFINITY};
     const size_t place = elements() / 2, unit = unit_of(place);
     size_t s;
     if (!p.loss->soft) return;
@@ -591,12 +591,6 @@ static void log_softmax_gradient(int how)
 
 /* K classes at a top, the others so far below that they have no part in it: p is 1/K and 0, lse is
  * top + ln K, and -log p_c = lse - x_c is ln K at the top and (top - low) + ln K below. */
-static const float levels[][2] = {
-    {0, -INFINITY},      {5, -INFINITY},   {FLT_MAX, -INFINITY}, {-FLT_MAX, -INFINITY},
-    {FLT_MAX, -FLT_MAX}, {FLT_MAX, 0},     {0, -FLT_MAX},        {1e30f, -1e30f},
-    {3e19f, -3e19f},     {-1e30f, -3e38f}, {1000, -1000},
-};
-
 typedef struct position {
     double top, low;
     size_t tops, first, classes, target;
@@ -668,6 +662,11 @@ static double focal_at(const position *at, double *grad, double *size)
 static void far_softmax(int how)
 {
     static double grad[CLASSES], size[CLASSES];
+    const float levels[][2] = {
+        {0, -INFINITY},      {5, -INFINITY},   {FLT_MAX, -INFINITY}, {-FLT_MAX, -INFINITY},
+        {FLT_MAX, -FLT_MAX}, {FLT_MAX, 0},     {0, -FLT_MAX},        {1e30f, -1e30f},
+        {3e19f, -3e19f},     {-1e30f, -3e38f}, {1000, -1000},
+    };
     const size_t classes = p.shape.classes, positions = p.shape.positions;
     position at = {0, 0, 0, 0, 0, 0};
     size_t level, i, c;
@@ -716,7 +715,7 @@ static void far_softmax(int how)
 /* p is 0 or 1, sp(x) = max(x, 0), sp(-x) = max(-x, 0), and 0 * inf is 0. */
 static void far_sigmoid(int how)
 {
-    static const float far[] = {INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, 1e30f, -1e30f};
+    const float far[] = {INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, 1e30f, -1e30f};
     static const float soft[] = {0, 1, 0.25f, 0.5f};
     const double gamma = (double)p.loss->gamma;
     const double alpha = p.loss->alpha == 0 ? 0.25 : (double)p.loss->alpha;
@@ -755,7 +754,7 @@ static void far_sigmoid(int how)
 /* The formula, with p = 0, 1 or 1/2 in every pixel. */
 static void far_dice(int how)
 {
-    static const float far[] = {INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, 0, -1e30f, 1e30f};
+    const float far[] = {INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, 0, -1e30f, 1e30f};
     const size_t pixels = p.shape.positions;
     const double scale = p.loss->scale == 0 ? 1000 : (double)p.loss->scale;
     const double smooth = scale * (p.loss->eps == 0 ? 1e-6 : (double)p.loss->eps);
@@ -908,10 +907,11 @@ static void ignored_pixels(int how)
     solve(&got, how);
     CHECK(got.report.counted == 1);
     CHECK_NEAR((double)got.report.denominator, 1 + 1e-8, 1e-7);
-    CHECK_NEAR(got.loss[0], counted / 2 / total, 4e-6);
+    CHECK_NEAR(got.loss[0], counted / 2 / total / (1 + 1e-8), rounding(1, how));
     for (i = 0; i < elements(); i++) {
         const double t = (double)p.labels[i];
-        const double grad = p.labels[i] < 0 ? 0 : (ones + 1 - 2 * t * total) / 4 / (total * total);
+        const double slope = 0.25 / (total * total) / (1 + 1e-8);
+        const double grad = p.labels[i] < 0 ? 0 : slope * (ones + 1 - 2 * t * total);
         CHECK_NEAR(got.grad[i], grad, rounding(grad, how));
     }
 }

@@ -187,7 +187,7 @@ class Case:
             return self.softmax_unit(x, k, indices)
         t = [mpf((self.soft or self.labels)[i]) for i in indices]
         if self.call == "DICE":
-            eps = self.options.get("eps", f32(1e-6))
+            eps = self.options.get("eps", mpf(10) ** -6)
             return dice(x, t, mpf(eps) * mpf(self.options.get("scale", 1000))), 1
         if self.call == "SIGMOID_FOCAL":
             return sigmoid_focal(x[0], t[0], self.gamma, mpf(self.options.get("alpha", 0.25))), 1
@@ -760,7 +760,7 @@ def torch_answer(case):
         loss = reduce(-alpha * (1 - log_p.exp()) ** case.gamma * log_p * kept, kept.sum())
     elif case.call == "DICE":
         p = x.sigmoid() * kept
-        smooth = options.get("eps", f32(1e-6)) * options.get("scale", 1000)
+        smooth = options.get("eps", 1e-6) * options.get("scale", 1000)
         each = 1 - (2 * (p * soft).sum(2) + smooth) / (p.sum(2) + soft.sum(2) + smooth)
         loss = reduce(each * kept.any(2), kept.any(2).sum().double() + 1e-8)
     else:

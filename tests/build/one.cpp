@@ -1,0 +1,2 @@
+#define LOSSES_IMPLEMENTATION
+#include "losses.h"

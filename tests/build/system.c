@@ -1,0 +1,4 @@
+#include <stddef.h>
+#include <stdint.h>
+#include <float.h>
+#include <math.h>

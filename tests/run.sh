@@ -1,0 +1,206 @@
+#!/bin/sh
+# The test command: the suites in each build of the library, then the include matrix (the header in
+# every compiler and language standard that is here). Usage: run.sh CC CFLAGS
+# Prints the failures, what was skipped and why, and a closing line `N passed, N failed`.
+cc=$1
+cflags=$2
+cd "$(dirname "$0")" || exit 1
+rm -rf build
+mkdir -p build
+passed=0
+failed=0
+skipped=''
+
+suites='main.c hand.c expected.c edges.c status.c paths.c gradient.c'
+warn='-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wundef -Werror'
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+skip() { skipped="$skipped
+skipped: $1"; }
+
+# one check: a label, then a command that must succeed; its output is shown when it fails
+check() {
+    label=$1
+    shift
+    if "$@" >build/log 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $label"
+        sed 's/^/    /;20q' build/log
+    fi
+}
+
+# the suites in one build: a label, then the compiler and its flags
+suites() {
+    label=$1
+    shift
+    echo "suites: $label"
+    if ! "$@" $suites -o build/suites -lm >build/log 2>&1; then
+        failed=$((failed + 1))
+        echo "FAILED: does not compile: $label"
+        sed 's/^/    /;20q' build/log
+        return
+    fi
+    ./build/suites >build/log 2>&1
+    counts=$(tail -n 1 build/log)
+    case $counts in
+    *' passed, '*' failed')
+        passed=$((passed + ${counts%% *}))
+        counts=${counts#*, }
+        failed=$((failed + ${counts%% *}))
+        sed '$d' build/log | head -n 40
+        ;;
+    *)
+        failed=$((failed + 1))
+        echo "FAILED: stopped early: $label"
+        tail -n 5 build/log
+        ;;
+    esac
+}
+
+suites "$cc $cflags" $cc -std=c99 $cflags
+suites "$cc -O0" $cc -std=c99 -O0
+suites "$cc -O2, LOSSES_NO_SIMD" $cc -std=c99 -O2 -DLOSSES_NO_SIMD
+suites "$cc -O2, LOSSES_NO_SIMD, LOSSES_NO_DOUBLE" $cc -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE
+suites "$cc -O2, LOSSES_NO_REFERENCE" $cc -std=c99 -O2 -DLOSSES_NO_REFERENCE
+for other in gcc clang; do
+    if ! has $other; then skip "$other: suites and include matrix"; continue; fi
+    suites "$other -std=gnu17 -O3" $other -std=gnu17 -O3
+done
+if has tcc; then suites "tcc" tcc; else skip 'tcc: suites and include matrix'; fi
+
+# --- the include matrix ---------------------------------------------------------------------------
+cat >build/one.c <<'END'
+#define LOSSES_IMPLEMENTATION
+#include "losses.h"
+END
+cat >build/user.c <<'END'
+#include "losses.h"
+#include "losses.h"
+float use_from_c(const float *logits);
+float use_from_c(const float *logits)
+{
+    int32_t label = 1;
+    float loss = 0;
+    return losses_cross_entropy(&loss, NULL, logits, losses_i32(&label), losses_rows(1, 2), NULL) ? -1 : loss;
+}
+END
+cat >build/user.cpp <<'END'
+#include "losses.h"
+extern "C" float use_from_c(const float *logits);
+int main()
+{
+    float logits[2] = {0, 0}, loss = 0;
+    uint8_t label = 1;
+    if (losses_cross_entropy(&loss, NULL, logits, losses_u8(&label), losses_rows(1, 2), NULL) != LOSSES_OK) return 1;
+    return loss > 0.6931f && loss < 0.6932f && use_from_c(logits) == loss ? 0 : 2;
+}
+END
+cat >build/static.c <<'END'
+#define LOSSES_STATIC
+#define LOSSES_IMPLEMENTATION
+#include "losses.h"
+float static_loss(const float *x);
+float static_loss(const float *x) { return losses_cross_entropy_row(NULL, x, 2, 0, 1); }
+END
+cat >build/static_main.c <<'END'
+#define LOSSES_STATIC
+#define LOSSES_IMPLEMENTATION
+#include "losses.h"
+float static_loss(const float *x);
+int main(void)
+{
+    float x[2] = {0, 0};
+    return static_loss(x) == losses_cross_entropy_row(NULL, x, 2, 0, 1) ? 0 : 1;
+}
+END
+cat >build/renamed.c <<'END'
+#define LOSSES_FILE "our_losses.h"
+#define LOSSES_IMPLEMENTATION
+#include "our_losses.h"
+int main(void)
+{
+    float x[2] = {0, 0};
+    return losses_cross_entropy_row(NULL, x, 2, 2, 1) != losses_cross_entropy_row(NULL, x, 2, 2, 1) ? 0 : 1;
+}
+END
+cp build/one.c build/one.cpp
+mkdir -p build/renamed
+cp ../losses.h build/renamed/our_losses.h
+
+switches='-DLOSSES_NO_SIMD -DLOSSES_NO_REFERENCE -DLOSSES_NO_DOUBLE -DLOSSES_STATIC'
+for c in gcc clang; do
+    has $c || continue
+    for std in c99 c11 c17 c2x gnu99 gnu17; do
+        check "$c -std=$std" $c -std=$std -O1 $warn -I.. -c build/one.c -o build/one.o
+    done
+    for switch in $switches '-DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE'; do
+        check "$c -std=c99 $switch" $c -std=c99 -O1 $warn -I.. $switch -c build/one.c -o build/one.o
+    done
+    check "$c renamed file" $c -std=c99 -O1 $warn -Ibuild/renamed build/renamed.c -o build/renamed/a.out -lm
+    check "$c renamed file runs" ./build/renamed/a.out
+    check "$c static in two files" $c -std=c99 -O1 $warn -I.. build/static.c build/static_main.c -o build/static -lm
+    check "$c static in two files runs" ./build/static
+done
+for c in g++ clang++; do
+    if ! has $c; then skip "$c: C++ part of the include matrix"; continue; fi
+    for std in c++98 c++11 c++14 c++17 c++20; do
+        extra=
+        [ $std = c++98 ] && extra='-Wno-long-long -Wno-variadic-macros -Wno-c++11-long-long -Wno-unknown-warning-option'
+        check "$c -std=$std" $c -std=$std -O1 $warn $extra -I.. -c build/one.cpp -o build/one.o
+    done
+    for switch in $switches; do
+        check "$c -std=c++11 $switch" $c -std=c++11 -O1 $warn -I.. $switch -c build/one.cpp -o build/one.o
+    done
+done
+if has tcc; then
+    check 'tcc' tcc -I.. -c build/one.c -o build/one.o
+    check 'tcc LOSSES_NO_SIMD' tcc -I.. -DLOSSES_NO_SIMD -c build/one.c -o build/one.o
+fi
+# one implementation in C or in C++, one more C file and one C++ file, linked together
+if has g++ && has gcc; then
+    gcc -std=c99 -I.. -c build/user.c -o build/user.o
+    for implementation in 'gcc -std=c99' 'g++ -std=c++11 -x c++'; do
+        $implementation -I.. -c build/one.c -o build/one.o
+        check "two .c and one .cpp, implementation by $implementation" \
+            g++ -std=c++11 -I.. build/user.cpp build/user.o build/one.o -o build/linked -lm
+        check 'and runs' ./build/linked
+    done
+fi
+
+# --- names: nothing without the prefix, nothing from libm in the float path -------------------------
+only() { # the lines of standard input that a grep -E pattern does not match must be none
+    if grep -vE "$1" >build/others; then cat build/others; return 1; fi
+}
+if has nm; then
+    $cc -std=c99 -O2 -I.. -c build/one.c -o build/one.o
+    nm -g --defined-only build/one.o | awk '{print $3}' >build/exported
+    check 'exported names have the prefix' only '^losses_' <build/exported
+    nm build/one.o | awk '$1 != "U" {print $3}' | sed 's/\..*//' >build/all
+    check 'private names have a prefix' only '^(losses_|lossi_)|^$' <build/all
+    $cc -std=c99 -O2 -DLOSSES_NO_REFERENCE -I.. -c build/one.c -o build/one.o
+    nm -u build/one.o | awk '{print $2}' >build/undefined
+    check 'the float path needs nothing, memset and memcpy apart' only '^(memset|memcpy|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/undefined
+    $cc -std=c99 -O2 -I.. -c build/one.c -o build/one.o
+    nm -u build/one.o | awk '{print $2}' >build/undefined
+    check 'nothing allocates' only '^(memset|memcpy|exp|expf|log1p|pow|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/undefined
+else
+    skip 'nm: names and undefined symbols'
+fi
+if has gcc || has clang; then
+    macros=$(command -v gcc || command -v clang)
+    printf '#include <stddef.h>\n#include <stdint.h>\n#include <float.h>\n#include <math.h>\n' >build/system.c
+    for source in user one; do
+        pattern='^LOSSES_'; [ $source = one ] && pattern='^(LOSSES|LOSSI|LOSSV)_|^lossv(_|$)'
+        $macros -std=c99 -dM -E -I.. build/$source.c | awk '{print $2}' | sed 's/(.*//' | sort -u >build/with
+        $macros -std=c99 -dM -E build/system.c | awk '{print $2}' | sed 's/(.*//' | sort -u >build/without
+        comm -23 build/with build/without >build/macros
+        check "macros left by $source.c have the prefix" only "$pattern" <build/macros
+    done
+fi
+
+[ -n "$skipped" ] && echo "${skipped#?}"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
