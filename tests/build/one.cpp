@@ -1,2 +1,0 @@
-#define LOSSES_IMPLEMENTATION
-#include "losses.h"

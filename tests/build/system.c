@@ -1,4 +1,0 @@
-#include <stddef.h>
-#include <stdint.h>
-#include <float.h>
-#include <math.h>
