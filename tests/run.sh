@@ -67,7 +67,7 @@ suites "$cc -O2, LOSSES_NO_SIMD, LOSSES_NO_DOUBLE" $cc -std=c99 -O2 -DLOSSES_NO_
 suites "$cc -O2, LOSSES_NO_REFERENCE" $cc -std=c99 -O2 -DLOSSES_NO_REFERENCE
 for other in gcc clang; do
     if ! has $other; then skip "$other: suites and include matrix"; continue; fi
-    suites "$other -std=gnu17 -O3" $other -std=gnu17 -O3
+    suites "$other -std=gnu17 -O3, no warnings" $other -std=gnu17 -O3 $warn
 done
 if has tcc; then suites "tcc" tcc; else skip 'tcc: suites and include matrix'; fi
 

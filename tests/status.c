@@ -49,12 +49,14 @@ typedef enum region {
     POSITIVE_WEIGHT,
     CLASS_ALPHA,
     UPSTREAM,
+    OPTIONS,
     REGIONS
 } region;
 
 static const char *const region_names[REGIONS] = {
-    "loss",    "grad",         "log_sum_exp",     "report",      "logits",
-    "targets", "class_weight", "positive_weight", "class_alpha", "upstream"};
+    "loss",        "grad",     "log_sum_exp",  "report",
+    "logits",      "targets",  "class_weight", "positive_weight",
+    "class_alpha", "upstream", "options"};
 
 /* Strides leave gaps between classes and between samples. From first to last element it is EXTENT. */
 enum { SAMPLES = 2, CLASSES = 4, POSITIONS = 4, CLASS_STRIDE = 6, SAMPLE_STRIDE = 26, EXTENT = 48 };
@@ -207,19 +209,27 @@ DEFINE_CALL(float, losses_)
 DEFINE_CALL(double, losses_reference_)
 #endif
 
-static losses_status call_with(const trial *t, losses_targets y)
+/* Writes the options to their place. */
+static void put_options(const trial *t)
 {
     losses_options options = t->options;
+    if (t->place[OPTIONS] == NULL) return;
     options.class_weight = (const float *)(void *)t->place[CLASS_WEIGHT];
     options.positive_weight = (const float *)(void *)t->place[POSITIVE_WEIGHT];
     options.class_alpha = (const float *)(void *)t->place[CLASS_ALPHA];
     options.upstream = (const float *)(void *)t->place[UPSTREAM];
     options.log_sum_exp = (float *)(void *)t->place[LOG_SUM_EXP];
     options.report = (losses_report *)(void *)t->place[REPORT];
+    memcpy(t->place[OPTIONS], &options, sizeof options);
+}
+
+static losses_status call_with(const trial *t, losses_targets y)
+{
+    const losses_options *options = (const losses_options *)(void *)t->place[OPTIONS];
 #if HAVE_REFERENCE
-    if (t->in_double) return call_double(t, y, &options);
+    if (t->in_double) return call_double(t, y, options);
 #endif
-    return call_float(t, y, &options);
+    return call_float(t, y, options);
 }
 
 static losses_status call(const trial *t) { return call_with(t, targets(t)); }
@@ -269,29 +279,31 @@ static trial right_call(loss_kind kind, int in_double, target_type type)
     }
     for (i = 0; type != F32 && i < targets_of(&t); i++)
         put_label(&t, i, (int64_t)i * 3 % labels_below(&t));
-    for (r = CLASS_WEIGHT; r < REGIONS; r++)
+    for (r = CLASS_WEIGHT; r <= UPSTREAM; r++)
         for (i = 0; t.place[r] != NULL && i < EXTENT; i++) put_float(t.place[r], i, 1);
     return t;
 }
 
 /* --- checking ------------------------------------------------------------------------------------ */
 
-static void name_case(const trial *t, const char *what, const char *more)
+/* Ready to call: the case has its name, the options are in memory. */
+static void prepare(const trial *t, const char *what, const char *more)
 {
     static const char *const type_names[TYPES] = {"u8", "i32", "i64", "f32"};
     check_case("%s%s, %s targets, reduction %d: %s %s", t->in_double ? "reference_" : "",
                kind_names[t->kind], type_names[t->type], (int)t->options.reduction, what, more);
+    put_options(t);
 }
 
 static void accepted(const trial *t, const char *what, const char *more)
 {
-    name_case(t, what, more);
+    prepare(t, what, more);
     CHECK_STATUS(call(t), LOSSES_OK);
 }
 
 static void refused(const trial *t, losses_status status, const char *what, const char *more)
 {
-    name_case(t, what, more);
+    prepare(t, what, more);
     memcpy(before, memory, MEMORY);
     CHECK_STATUS(call(t), status);
     CHECK(memcmp(memory, before, MEMORY) == 0);
@@ -300,7 +312,7 @@ static void refused(const trial *t, losses_status status, const char *what, cons
 /* Of the whole memory report->bad_position alone may change, and it is bad. */
 static void refused_target(const trial *t, size_t bad, const char *what)
 {
-    name_case(t, what, "");
+    prepare(t, what, "");
     memcpy(before, memory, MEMORY);
     CHECK_STATUS(call(t), LOSSES_BAD_TARGET);
     memcpy(before + (t->place[REPORT] - memory) + offsetof(losses_report, bad_position), &bad,
@@ -580,7 +592,7 @@ static void types(loss_kind kind, int in_double, target_type type)
     t.place[REPORT] = NULL;
     for (i = 0; i < COUNT(no_types); i++) {
         y.type = no_types[i];
-        name_case(&t, "unknown type of target", "");
+        prepare(&t, "unknown type of target", "");
         memcpy(before, memory, MEMORY);
         CHECK_STATUS(call_with(&t, y), LOSSES_BAD_TARGET);
         CHECK(memcmp(memory, before, MEMORY) == 0);
@@ -671,6 +683,7 @@ static size_t region_bytes(const trial *t, region r)
     if (r == TARGETS && t->type != F32) count = targets_of(t);
     if (r == LOG_SUM_EXP) count = positions;
     if (r == REPORT) count = 1;
+    if (r == OPTIONS) return sizeof(losses_options);
     return count * element_bytes(t, r);
 }
 
@@ -712,6 +725,30 @@ static void overlaps(loss_kind kind, int in_double, target_type type)
                 t.options.reduction = reductions[i];
                 touching(&t, (region)output, (region)other);
             }
+}
+
+/* Masks and labels in u8 have no alignment: one byte in common is enough. */
+static void touching_bytes(loss_kind kind, int in_double, target_type type)
+{
+    int output;
+    if (type != U8) return;
+    for (output = 0; output < OUTPUTS; output++) {
+        trial t = right_call(kind, in_double, type);
+        const size_t bytes = targets_of(&t);
+        unsigned char *const start = t.place[output], *end;
+        if (start == NULL) continue;
+        end = start + region_bytes(&t, (region)output);
+        memset(start - APART / 4, 0,
+               APART / 2); /* labels of 0 wherever the targets come to stand */
+        t.place[TARGETS] = start - bytes + 1;
+        refused(&t, LOSSES_BAD_OVERLAP, "the last byte of the targets on", region_names[output]);
+        t.place[TARGETS] = end - 1;
+        refused(&t, LOSSES_BAD_OVERLAP, "the first byte of the targets on", region_names[output]);
+        t.place[TARGETS] = start - bytes;
+        accepted(&t, "targets just before", region_names[output]);
+        t.place[TARGETS] = end;
+        accepted(&t, "targets just behind", region_names[output]);
+    }
 }
 
 static void in_place(loss_kind kind, int in_double, target_type type)
@@ -795,6 +832,7 @@ void test_status(void)
         for_all(bad_labels);
         for_all(first_bad_label);
         for_all(overlaps);
+        for_all(touching_bytes);
         for_all(in_place);
     }
     free(memory);
