@@ -659,6 +659,16 @@ static double focal_at(const position *at, double *grad, double *size)
     return times(weight, surprise);
 }
 
+/* Losses that are inf add up to inf. */
+static void check_sum(double sum, int how)
+{
+    if (p.loss->kind == LOG_SOFTMAX) return;
+    p.options.reduction = LOSSES_SUM;
+    solve(&got, how);
+    CHECK_NEAR(got.loss[0], as_number(sum, how), rounding(sum, how));
+    p.options.reduction = LOSSES_NONE;
+}
+
 static void far_softmax(int how)
 {
     static double grad[CLASSES], size[CLASSES];
@@ -675,6 +685,7 @@ static void far_softmax(int how)
     at.classes = classes;
     for (level = 0; level < COUNT(levels); level++) {
         int values = 1, grads = 1, log_sum_exps = 1;
+        double sum = 0;
         at.top = (double)levels[level][0];
         at.low = (double)levels[level][1];
         for (i = 0; i < elements(); i++) {
@@ -708,7 +719,9 @@ static void far_softmax(int how)
                     log_sum_exps && CHECK_NEAR((double)got.log_sum_exp[i],
                                                at.top + log((double)at.tops), 4e-6 * lse_size);
             if (!(values && grads && log_sum_exps)) break;
+            sum += value;
         }
+        if (i == units()) check_sum(sum, how);
     }
 }
 
@@ -719,6 +732,7 @@ static void far_sigmoid(int how)
     static const float soft[] = {0, 1, 0.25f, 0.5f};
     const double gamma = (double)p.loss->gamma;
     const double alpha = p.loss->alpha == 0 ? 0.25 : (double)p.loss->alpha;
+    double sum = 0;
     size_t i;
     p.options.reduction = LOSSES_NONE;
     set_weights(weights_with_zeros, other_weights_with_zeros);
@@ -746,9 +760,11 @@ static void far_sigmoid(int how)
             grad = m * (one - t); /* the other term has p (1-p) = 0 */
         }
         value = as_number(value, how);
-        if (!CHECK_NEAR(got.loss[i], value, rounding(value, how))) break;
-        if (!CHECK_NEAR(got.grad[i], grad, rounding(grad, how))) break;
+        if (!CHECK_NEAR(got.loss[i], value, rounding(value, how))) return;
+        if (!CHECK_NEAR(got.grad[i], grad, rounding(grad, how))) return;
+        sum += value;
     }
+    check_sum(sum, how);
 }
 
 /* The formula, with p = 0, 1 or 1/2 in every pixel. */

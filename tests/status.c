@@ -738,8 +738,8 @@ static void touching_bytes(loss_kind kind, int in_double, target_type type)
         unsigned char *const start = t.place[output], *end;
         if (start == NULL) continue;
         end = start + region_bytes(&t, (region)output);
-        memset(start - APART / 4, 0,
-               APART / 2); /* labels of 0 wherever the targets come to stand */
+        /* Labels of 0 wherever the targets come to stand. */
+        memset(start - APART / 8, 0, APART * 3 / 4);
         t.place[TARGETS] = start - bytes + 1;
         refused(&t, LOSSES_BAD_OVERLAP, "the last byte of the targets on", region_names[output]);
         t.place[TARGETS] = end - 1;
