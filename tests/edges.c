@@ -1,6 +1,6 @@
-/* The documented answers at the edges: nothing to count, NaN, inf, numbers near the end of the range,
- * ignored targets; and the bits that are promised to be the same. Every loss, in every setting below,
- * over rows and images, in float on every instruction set and in double. */
+/* The documented answers at the edges: nothing to count, NaN, inf, numbers near the end of the
+ * range, ignored targets; and the bits that are promised to be the same. Every loss, in every
+ * setting below, over rows and images, in float on every instruction set and in double. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -67,7 +67,7 @@ static const setting settings[] = {
     {"dice, soft", DICE, 1, 0, 0, 0, 0, 0, 0, 0},
 };
 
-/* Samples, classes, positions: rows and images, few and many classes, blocks of 16 and their ends. */
+/* Samples, classes, positions: rows and images, few and many classes, around blocks of 16. */
 static const size_t shapes[][3] = {
     {1, 1, 1},   {17, 1, 1},  {2, 1, 17},  {1, 3, 1},   {15, 3, 1},   {16, 3, 1}, {17, 3, 1},
     {33, 3, 1},  {2, 3, 15},  {1, 3, 16},  {1, 3, 17},  {2, 3, 33},   {1, 40, 1}, {5, 40, 1},
@@ -152,7 +152,7 @@ static void set_up(const setting *loss, losses_shape shape)
                (unsigned)shape.positions);
 }
 
-/* --- calling ------------------------------------------------------------------------------------- */
+/* --- calling ---------------------------------------------------------------------------------- */
 
 enum {
     IN_DOUBLE = 1,
@@ -251,7 +251,7 @@ static void solve(answer *a, int how)
     CHECK_STATUS(solve_float(a, how, &options), LOSSES_OK);
 }
 
-/* --- comparing ----------------------------------------------------------------------------------- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 /* The same bits; the payload of a NaN is nobody's promise. */
 static int same(double a, double b)
@@ -322,7 +322,7 @@ static double rounding(double size, int how)
     return isinf(size) ? 0 : relative * fabs(size);
 }
 
-/* --- nothing to count ------------------------------------------------------------------------------ */
+/* --- nothing to count ------------------------------------------------------------------------- */
 
 static answer got, clean;
 
@@ -367,7 +367,7 @@ static void nothing_counted(int how)
     CHECK(all_equal(got.loss, 0, units()));
 }
 
-/* D = sum of w_t = 0: all weights 0, or only the target's, and then smoothing and z_loss leave a sum. */
+/* D = sum of w_t = 0: all weights are 0, or the target's, where smoothing and z_loss leave a sum. */
 static void total_weight_zero(int how)
 {
     static const float zeros[CLASSES] = {0};
@@ -435,10 +435,10 @@ static void empty_batch(const setting *loss, int how)
     }
 }
 
-/* --- NaN and inf ----------------------------------------------------------------------------------- */
+/* --- NaN and inf ------------------------------------------------------------------------------ */
 
-/* A NaN logit makes its unit NaN and leaves everything else alone, bit for bit; in a softmax so does a
- * +inf, or a position that is all -inf. */
+/* A NaN logit makes its unit NaN and leaves everything else alone, bit for bit; in a softmax so
+ * does a +inf, or a position that is all -inf. */
 static void spoilt_logits(int how)
 {
     static float kept[ROOM];
@@ -467,7 +467,7 @@ static void spoilt_logits(int how)
     }
 }
 
-/* The value of NLL shows the special log-probability, the gradient does not; weight 0 silences it. */
+/* NLL: the value shows the special log-probability, the gradient does not; weight 0 hides it. */
 static void special_log_probabilities(int how)
 {
     const float specials[] = {NAN, -NAN, -INFINITY};
@@ -587,7 +587,7 @@ static void log_softmax_gradient(int how)
     CHECK_STATUS(losses_log_softmax_gradient(NULL, NULL, NULL, losses_images(2, 3, 0)), LOSSES_OK);
 }
 
-/* --- far out logits -------------------------------------------------------------------------------- */
+/* --- far out logits --------------------------------------------------------------------------- */
 
 /* K classes at a top, the others so far below that they have no part in it: p is 1/K and 0, lse is
  * top + ln K, and -log p_c = lse - x_c is ln K at the top and (top - low) + ln K below. */
@@ -638,8 +638,8 @@ static double cross_entropy_at(const position *at, const float *q, size_t stride
     return value;
 }
 
-/* l = a s^gamma (-log p_t), s = 1 - p_t; dl/dx_t = h = -a s^gamma (gamma p_t (-log p_t) + s), and -h in
- * equal parts for the top classes other than t. */
+/* l = a s^gamma (-log p_t), s = 1 - p_t; dl/dx_t = h = -a s^gamma (gamma p_t (-log p_t) + s),
+ * and -h in equal parts for the top classes other than t. */
 static double focal_at(const position *at, double *grad, double *size)
 {
     const double gamma = (double)p.loss->gamma;
@@ -842,10 +842,10 @@ static void one_class(int how)
         CHECK_NEAR((double)got.log_sum_exp[i], (double)p.logits[i], 0);
 }
 
-/* --- ignored targets ------------------------------------------------------------------------------- */
+/* --- ignored targets -------------------------------------------------------------------------- */
 
-/* Every third unit is ignored, logits NaN: it gets 0, or keeps its old gradient, the others get the bits
- * that they have when nothing is ignored, and the mean divides by what is left. */
+/* Every third unit is ignored, logits NaN: it gets 0, or keeps its old gradient, the others get
+ * the bits that they have when nothing is ignored, and the mean divides by what is left. */
 static void ignored_units(int how, int has_ignore_index, int64_t ignored)
 {
     const int inside = ignored >= 0 && ignored < labels_below();
@@ -963,7 +963,7 @@ static void ignore_index_is_wide(int how)
     }
 }
 
-/* --- the same bits --------------------------------------------------------------------------------- */
+/* --- the same bits ---------------------------------------------------------------------------- */
 
 /* Which outputs are wanted, in place or not, and the type of the targets make no difference. */
 static void same_whatever_is_asked(int how)
@@ -1161,7 +1161,7 @@ static void rows_at_the_edge(void)
     }
 }
 
-/* --- all of it ------------------------------------------------------------------------------------- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static void every_edge(const setting *loss, losses_shape shape, int how)
 {

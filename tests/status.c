@@ -1,5 +1,6 @@
-/* Every way to call wrongly: the status, and that not a byte of any argument has changed. All arguments
- * of a call stand in one memory, so that they can be laid over each other and compared as a whole. */
+/* Every way to call wrongly: the status, and that not a byte of any argument has changed. All
+ * arguments of a call stand in one memory, so that they can be laid over each other and compared
+ * as a whole. */
 #include <float.h>
 #include <limits.h>
 #include <math.h>
@@ -35,8 +36,8 @@ static const char *const kind_names[KINDS] = {
 
 typedef enum target_type { U8, I32, I64, F32, TYPES } target_type;
 
-/* What a call is given, outputs first. The log-softmax functions write to GRAD, and the gradient takes
- * its upstream, laid out like the logits, as TARGETS. */
+/* What a call is given, outputs first. The log-softmax functions write to GRAD, and the gradient
+ * takes its upstream, laid out like the logits, as TARGETS. */
 typedef enum region {
     LOSS,
     GRAD,
@@ -58,7 +59,8 @@ static const char *const region_names[REGIONS] = {
     "logits",      "targets",  "class_weight", "positive_weight",
     "class_alpha", "upstream", "options"};
 
-/* Strides leave gaps between classes and between samples. From first to last element it is EXTENT. */
+/* Strides leave gaps between classes and between samples. From first to last element it is
+ * EXTENT. */
 enum { SAMPLES = 2, CLASSES = 4, POSITIONS = 4, CLASS_STRIDE = 6, SAMPLE_STRIDE = 26, EXTENT = 48 };
 
 enum { APART = 1024, MEMORY = (REGIONS + 1) * APART }; /* bytes */
@@ -157,7 +159,7 @@ static int knows_region(loss_kind kind, region r)
     }
 }
 
-/* --- calling ------------------------------------------------------------------------------------- */
+/* --- calling ---------------------------------------------------------------------------------- */
 
 static losses_targets targets(const trial *t)
 {
@@ -284,7 +286,7 @@ static trial right_call(loss_kind kind, int in_double, target_type type)
     return t;
 }
 
-/* --- checking ------------------------------------------------------------------------------------ */
+/* --- checking --------------------------------------------------------------------------------- */
 
 /* Ready to call: the case has its name, the options are in memory. */
 static void prepare(const trial *t, const char *what, const char *more)
@@ -309,14 +311,18 @@ static void refused(const trial *t, losses_status status, const char *what, cons
     CHECK(memcmp(memory, before, MEMORY) == 0);
 }
 
+static size_t bad_position_at(const trial *t)
+{
+    return (size_t)(t->place[REPORT] - memory) + offsetof(losses_report, bad_position);
+}
+
 /* Of the whole memory report->bad_position alone may change, and it is bad. */
 static void refused_target(const trial *t, size_t bad, const char *what)
 {
     prepare(t, what, "");
     memcpy(before, memory, MEMORY);
     CHECK_STATUS(call(t), LOSSES_BAD_TARGET);
-    memcpy(before + (t->place[REPORT] - memory) + offsetof(losses_report, bad_position), &bad,
-           sizeof bad);
+    memcpy(before + bad_position_at(t), &bad, sizeof bad);
     CHECK(memcmp(memory, before, MEMORY) == 0);
 }
 
@@ -331,7 +337,7 @@ static void for_all(void (*test)(loss_kind, int, target_type))
                     test((loss_kind)kind, in_double, (target_type)type);
 }
 
-/* --- pointers and shapes --------------------------------------------------------------------------- */
+/* --- pointers and shapes ---------------------------------------------------------------------- */
 
 static void pointers(loss_kind kind, int in_double, target_type type)
 {
@@ -418,7 +424,7 @@ static void bad_shapes(loss_kind kind, int in_double, target_type type)
     }
 }
 
-/* --- options --------------------------------------------------------------------------------------- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 static void unknown_options(loss_kind kind, int in_double, target_type type)
 {
@@ -579,7 +585,17 @@ static void common_options(loss_kind kind, int in_double, target_type type)
     refused(&t, LOSSES_BAD_OPTION, "denominator without a mean", "");
 }
 
-/* --- targets --------------------------------------------------------------------------------------- */
+/* --- targets ---------------------------------------------------------------------------------- */
+
+/* No one target is to blame, so that bad_position may be anything. */
+static void refused_type(const trial *t, losses_targets y, const char *what)
+{
+    prepare(t, what, "");
+    memcpy(before, memory, MEMORY);
+    CHECK_STATUS(call_with(t, y), LOSSES_BAD_TARGET);
+    memcpy(before + bad_position_at(t), memory + bad_position_at(t), sizeof(size_t));
+    CHECK(memcmp(memory, before, MEMORY) == 0);
+}
 
 static void types(loss_kind kind, int in_double, target_type type)
 {
@@ -588,19 +604,14 @@ static void types(loss_kind kind, int in_double, target_type type)
     losses_targets y = targets(&t);
     size_t i;
     if (is_plain(&t)) return;
-    /* No one target is to blame: bad_position is free. */
-    t.place[REPORT] = NULL;
     for (i = 0; i < COUNT(no_types); i++) {
         y.type = no_types[i];
-        prepare(&t, "unknown type of target", "");
-        memcpy(before, memory, MEMORY);
-        CHECK_STATUS(call_with(&t, y), LOSSES_BAD_TARGET);
-        CHECK(memcmp(memory, before, MEMORY) == 0);
+        refused_type(&t, y, "unknown type of target");
     }
     if (takes(kind, F32)) return;
     for (i = 0; i < EXTENT; i++) put_float(t.place[TARGETS], i, 0.25f);
     t.type = F32;
-    refused(&t, LOSSES_BAD_TARGET, "float targets", "");
+    refused_type(&t, targets(&t), "float targets");
 }
 
 static void bad_labels(loss_kind kind, int in_double, target_type type)
@@ -660,7 +671,7 @@ static void first_bad_label(loss_kind kind, int in_double, target_type type)
     refused_target(&t, 2, "ignore_index does not wrap");
 }
 
-/* --- overlap --------------------------------------------------------------------------------------- */
+/* --- overlap ---------------------------------------------------------------------------------- */
 
 static size_t element_bytes(const trial *t, region r)
 {
@@ -687,8 +698,8 @@ static size_t region_bytes(const trial *t, region r)
     return count * element_bytes(t, r);
 }
 
-/* Puts output at the first to last place where it still touches other, and just beside. Steps are as
- * wide as the output's alignment asks for. */
+/* Puts output at the first to last place where it still touches other, and just beside. Steps
+ * are as wide as the output's alignment asks for. */
 static void touching(const trial *right, region output, region other)
 {
     const size_t bytes = region_bytes(right, output), other_bytes = region_bytes(right, other);
@@ -771,7 +782,7 @@ static void in_place(loss_kind kind, int in_double, target_type type)
     refused(&t, LOSSES_BAD_OVERLAP, "in place, accumulating", "");
 }
 
-/* --- row functions --------------------------------------------------------------------------------- */
+/* --- row functions ---------------------------------------------------------------------------- */
 
 static void untouched_row(float returned, const float *grad, size_t n, const char *what)
 {
