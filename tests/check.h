@@ -5,8 +5,20 @@
 
 extern unsigned long check_passed, check_failed;
 
+/* The instruction sets that this build has on this CPU, best first; NULL behind the last. */
+extern const char *check_sets[];
+
+/* Whether the best one is in use: there a suite also tries what does not depend on the set. */
+int check_on_best_set(void);
+
+/* 1 leaves out sizes, for CPUs that are emulated: --quick. */
+extern int check_quick;
+
 /* Names the case under test, printf style: shape, seed, option. Shown with every failure until the next. */
 void check_case(const char *format, ...);
+
+/* For a signal handler: a failure in the case under test, the closing line, and the end. */
+void check_stop(const char *file, int line, const char *text);
 
 /* Each records one check and returns 1 if it held. Use the macros. */
 int check_true(const char *file, int line, const char *text, int held);
@@ -21,7 +33,7 @@ int check_status(const char *file, int line, const char *text, int got, int want
 #define CHECK_ULP(got, want, ulps)       check_ulp(__FILE__, __LINE__, #got, got, want, ulps)
 #define CHECK_STATUS(call, status)       check_status(__FILE__, __LINE__, #call, (int)(call), (int)(status))
 
-/* The suites, one file each. */
+/* The suites, one file each. main.c calls all but the last once on every instruction set. */
 void test_hand(void);     /* numbers worked out by hand                                       */
 void test_expected(void); /* numbers computed independently in many digits                    */
 void test_edges(void);    /* NaN, inf, empty, ignored: the documented answers                 */

@@ -126,6 +126,18 @@ int main(void)
     return losses_cross_entropy_row(NULL, x, 2, 2, 1) != losses_cross_entropy_row(NULL, x, 2, 2, 1) ? 0 : 1;
 }
 END
+cat >build/hidden.c <<'END'
+#include <string.h>
+#define LOSSES_IMPLEMENTATION
+#include "losses.h"
+int main(void) /* "scalar" beside a set of the CPU is there for tests only */
+{
+    const char *best = losses_isa();
+    int hidden = strcmp(best, "scalar") != 0;
+    losses_status status = losses_use_isa("scalar");
+    return status == (hidden ? LOSSES_BAD_OPTION : LOSSES_OK) && strcmp(losses_isa(), best) == 0 ? 0 : 1;
+}
+END
 cp build/one.c build/one.cpp
 mkdir -p build/renamed
 cp ../losses.h build/renamed/our_losses.h
@@ -143,6 +155,8 @@ for c in gcc clang; do
     check "$c renamed file runs" ./build/renamed/a.out
     check "$c static in two files" $c -std=c99 -O1 $warn -I.. build/static.c build/static_main.c -o build/static -lm
     check "$c static in two files runs" ./build/static
+    check "$c hidden set" $c -std=c99 -O1 $warn -I.. build/hidden.c -o build/hidden -lm
+    check "$c hidden set is refused" ./build/hidden
 done
 for c in g++ clang++; do
     if ! has $c; then skip "$c: C++ part of the include matrix"; continue; fi

@@ -329,9 +329,10 @@ static void refused_target(const trial *t, size_t bad, const char *what)
 /* Calls test(kind, in_double, type) for all that fit together. */
 static void for_all(void (*test)(loss_kind, int, target_type))
 {
+    const int reference = HAVE_REFERENCE && check_on_best_set();
     int kind, in_double, type;
     for (kind = 0; kind < KINDS; kind++)
-        for (in_double = 0; in_double <= HAVE_REFERENCE; in_double++)
+        for (in_double = 0; in_double <= reference; in_double++)
             for (type = 0; type < TYPES; type++)
                 if (takes((loss_kind)kind, (target_type)type))
                     test((loss_kind)kind, in_double, (target_type)type);
