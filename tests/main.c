@@ -177,8 +177,9 @@ static const struct suite {
     void (*run)(void);
     int on_every_set;
 } suites[] = {
-    {"hand", test_hand, 1},     {"expected", test_expected, 1}, {"edges", test_edges, 1},
-    {"status", test_status, 1}, {"paths", test_paths, 1},       {"gradient", test_gradient, 0},
+    {"hand", test_hand, 1},         {"expected", test_expected, 1}, {"edges", test_edges, 1},
+    {"status", test_status, 1},     {"paths", test_paths, 1},       {"guard", test_guard, 1},
+    {"gradient", test_gradient, 0},
 };
 
 static void run_suite(const struct suite *suite)
