@@ -25,6 +25,7 @@
  *   PART 5  CALLS       argument checks, reductions, dispatch
  *   PART 6  REFERENCE   the same losses in double, plain loops: the specification
  */
+#ifndef LOSSI_INNER
 #ifndef LOSSES_H
 #define LOSSES_H
 /* ===================================== PART 1: INTERFACE ========================================
@@ -355,10 +356,59 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #if defined(LOSSES_IMPLEMENTATION) && !defined(LOSSI_DONE)
 #define LOSSI_DONE
 /* ====================================== PART 2: GROUND ==========================================
- * Compiler facts, the types that the parts share, and the scalar helpers. */
+ * Compiler and CPU facts, the types that the parts share, the scalar helpers, and the readings of
+ * PARTS 3 and 4 for each further instruction set. */
 #include <float.h>
 #ifndef LOSSES_NO_REFERENCE
 #include <math.h>
+#endif
+
+#ifndef LOSSES_FILE
+#define LOSSES_FILE "losses.h"
+#endif
+#define LOSSI_SINGLE 0 /* plain C, 1 lane   */
+#define LOSSI_SCALAR 1 /* plain C, 16 lanes */
+#define LOSSI_SSE2   2
+#define LOSSI_AVX2   3
+#define LOSSI_AVX512 4
+#define LOSSI_NEON   5
+
+#define LOSSI_AGAIN 1 /* the file can be read again: a copy pasted into another file cannot */
+#if defined(__has_include) && !defined(_MSC_VER)
+#if !__has_include(LOSSES_FILE)
+#undef LOSSI_AGAIN
+#define LOSSI_AGAIN 0
+#endif
+#endif
+#define LOSSI_X86 0
+#define LOSSI_AVX 0 /* the further sets of x86 can be compiled and chosen */
+#define LOSSI_ARM 0
+#if defined(LOSSES_NO_SIMD) || defined(__TINYC__)
+#elif defined(_M_X64) || (defined(__x86_64__) && defined(__GNUC__))
+#undef LOSSI_X86
+#define LOSSI_X86 1
+#include <immintrin.h>
+#if defined(_MSC_VER) && defined(__clang__) /* clang-cl hides these unless -mavx.. is given */
+#include <avxintrin.h>
+#include <avx2intrin.h>
+#include <fmaintrin.h>
+#include <avx512fintrin.h>
+#endif
+#if defined(_MSC_VER)
+#include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+/* MinGW gcc spills 32-byte vectors to a 16-byte aligned stack (GCC PR54412) */
+#if LOSSI_AGAIN && !(defined(__MINGW32__) && !defined(__clang__))
+#undef LOSSI_AVX
+#define LOSSI_AVX 1
+#endif
+#elif defined(__aarch64__) || defined(_M_ARM64) || \
+    (defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4))
+#undef LOSSI_ARM
+#define LOSSI_ARM 1
+#include <arm_neon.h>
 #endif
 
 /* The arithmetic below is meant as written, also where the including program is compiled with -Ofast
@@ -369,23 +419,30 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #pragma clang fp contract(off)
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC optimize("no-fast-math", "fp-contract=off")
+#pragma GCC optimize("no-fast-math", "fp-contract=off", "no-tree-loop-distribute-patterns")
 #elif defined(_MSC_VER)
 #pragma float_control(precise, on, push)
 #pragma fp_contract(off)
 #endif
 
 #if defined(__GNUC__)
-#define LOSSI_FORCE static inline __attribute__((always_inline, unused))
-#elif defined(_MSC_VER)
+#define LOSSI_ISA(features)    __attribute__((target(features)))
+#define LOSSI_FORCE            static inline __attribute__((always_inline, unused))
+#define LOSSI_APART            __attribute__((noinline)) /* seldom needed: once, not in every loop */
+#define LOSSI_PREFETCH(p)      __builtin_prefetch(p)
+#define LOSSI_ATOMIC_GET(p)    __atomic_load_n(p, __ATOMIC_RELAXED)
+#define LOSSI_ATOMIC_SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#else
+#define LOSSI_ISA(features)
+#if defined(_MSC_VER)
 #define LOSSI_FORCE static __forceinline
 #else
 #define LOSSI_FORCE static inline
 #endif
-#if defined(__GNUC__) /* for what is seldom needed: not copied into every loop */
-#define LOSSI_APART __attribute__((noinline))
-#else
 #define LOSSI_APART
+#define LOSSI_PREFETCH(p)      ((void)(p))
+#define LOSSI_ATOMIC_GET(p)    (*(volatile int *)(p)) /* an aligned int is read and written whole */
+#define LOSSI_ATOMIC_SET(p, v) (*(volatile int *)(p) = (v))
 #endif
 
 #ifdef __cplusplus
@@ -409,70 +466,91 @@ extern "C" {
 #define LOSSI_I64 3
 #define LOSSI_F32 4
 
-/* What a float call fixes for all its positions; a kernel reads what concerns it. */
+/* A compensated sum: high + low is the exact sum to nearly twice the precision. */
+typedef struct lossi_sum {
+    losses_wide high, low;
+} lossi_sum;
+
+/* A float call, checked and resolved; a kernel reads what concerns it. */
 typedef struct lossi_job {
     int loss;
-    size_t classes;
+    losses_shape shape;
+    float *grad;    /* or NULL; may be x */
+    const float *x; /* logits */
+    const float *q; /* float targets, or the upstream of the log-softmax gradient; or NULL */
     losses_targets targets;
     int64_t ignore;
-    float keep, uniform;   /* 1 - e and e / C of label smoothing */
-    float alpha, gamma;    /* sigmoid focal: alpha < 0 means off */
-    float z_loss, smooth;  /* dice: smooth = eps * scale         */
-    const float *weight;   /* per class: class_weight, or class_alpha in focal */
-    const float *positive; /* per class: positive_weight         */
-    const float *upstream; /* one per loss, or NULL: factor      */
-    float factor;          /* of every gradient: upstream / D    */
+    int ignored;            /* some targets are */
+    float keep, uniform;    /* 1 - e and e / C of label smoothing */
+    float alpha, gamma;     /* sigmoid focal: alpha < 0 means off */
+    float z_loss, smooth;   /* dice: smooth = eps * scale */
+    const float *weight;    /* per class: class_weight, or class_alpha in focal */
+    losses_wide all_weight; /* label smoothing: the sum of the class weights */
+    const float *positive;  /* per class: positive_weight */
+    const float *upstream;  /* one per loss, or NULL: factor */
+    float factor;           /* of every gradient: upstream / D */
     int accumulate;
     float *log_sum_exp;
+    float *losses; /* or NULL: each loss */
+    lossi_sum sum; /* out: of the losses */
 } lossi_job;
 
-/* Some positions of one softmax call, or some elements of one plane: what a kernel works on. */
+/* Some positions of a softmax call, or one plane of the others: what a kernel works on at a time. */
 typedef struct lossi_place {
     float *grad;    /* or NULL; may be x */
     const float *x; /* logits */
-    const float
-        *q;       /* float targets, or the upstream of the log-softmax gradient; laid out like x */
-    size_t step;  /* from a class to the next (of rows: from a row to the next) */
-    size_t count; /* positions, elements */
-    size_t first; /* index of the first into the packed targets */
-    size_t plane; /* sigmoid losses: its class; dice: its mask */
-    float *loss;  /* out: one for each position; one for each element, or NULL */
+    const float *q; /* or NULL */
+    size_t step;    /* from class to class; of rows, from row to row */
+    size_t x_step;  /* of x, where that is elsewhere */
+    size_t count;   /* positions, elements */
+    size_t first;   /* index of the first into the packed targets */
+    size_t plane;   /* sigmoid losses: its class; dice: its mask */
+    float *loss;    /* out: one for each position */
 } lossi_place;
 
-/* What one instruction set provides. */
+/* What one instruction set provides. The first two take all positions or planes of a call. */
 typedef struct lossi_kernels {
     const char *name;
-    size_t lanes;
-    void (*along)(const lossi_job *job, const lossi_place *at);
-    void (*rows)(const lossi_job *job, const lossi_place *at);
-    void (*across)(const lossi_job *job, const lossi_place *at);
-    float (*sigmoid)(const lossi_job *job, const lossi_place *at, float *low);
-    float (*dice)(const lossi_job *job, const lossi_place *at);
+    void (*softmax)(lossi_job *job);
+    void (*planes)(lossi_job *job);
     float (*cross_entropy_row)(float *grad, const float *x, size_t classes, size_t t, float u);
     float (*focal_row)(float *grad, const float *x, size_t classes, size_t t, float gamma, float u);
     float (*dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n, float smooth,
                        float u);
+#ifdef LOSSI_TEST
+    void (*map)(int which, float *y, const float *x, size_t n);
+#endif
 } lossi_kernels;
 
+#define LOSSI_FEW    32    /* classes of a row up to which rows go side by side */
+#define LOSSI_GROUP  16    /* blocks between compensated additions and checks of the guess */
+#define LOSSI_TILE   2048  /* floats on the stack, on a host */
+#define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
+#define LOSSI_SOON   2048  /* floats ahead that are asked for */
+#define LOSSI_EXACT  ((size_t)1 << 24) /* integers below are exact in float */
+
 /* The job of a zeroed losses_options with the sum as reduction. */
-LOSSI_FORCE lossi_job lossi_textbook(int loss, size_t classes, losses_targets targets, float factor)
+LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_targets targets,
+                                     float *grad, const float *x, float factor)
 {
     lossi_job job;
     job.loss = loss;
-    job.classes = classes;
+    job.shape = shape;
+    job.grad = grad;
+    job.x = x;
+    job.q = NULL;
     job.targets = targets;
     job.ignore = -100;
+    job.ignored = job.accumulate = 0;
     job.keep = job.alpha = 1;
     job.uniform = job.gamma = job.z_loss = job.smooth = 0;
     job.weight = job.positive = job.upstream = NULL;
+    job.all_weight = 0;
     job.factor = factor;
-    job.accumulate = 0;
-    job.log_sum_exp = NULL;
+    job.log_sum_exp = job.losses = NULL;
+    job.sum.high = job.sum.low = 0;
     return job;
 }
-
-#define LOSSI_FEW        32 /* classes of a row up to which rows go side by side */
-#define LOSSI_MOST_LANES 16
 
 LOSSI_FORCE float lossi_float(uint32_t bits)
 {
@@ -494,6 +572,12 @@ LOSSI_FORCE uint32_t lossi_bits(float value)
     return both.u;
 }
 
+/* Four bytes, the first in the lowest place. */
+LOSSI_FORCE uint32_t lossi_four(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 #define LOSSI_INF lossi_float(0x7f800000u)
 #define LOSSI_NAN lossi_float(0x7fc00000u)
 
@@ -507,10 +591,25 @@ LOSSI_FORCE int64_t lossi_target(losses_targets targets, size_t i)
     return ((const int64_t *)targets.data)[i];
 }
 
-/* A compensated sum: high + low is the exact sum to nearly twice the precision. */
-typedef struct lossi_sum {
-    losses_wide high, low;
-} lossi_sum;
+/* Targets i .. i + count - 1 of a softmax loss, of which the ignored ones are off and 0. */
+LOSSI_FORCE void lossi_labels(const lossi_job *job, size_t i, size_t count, size_t *t, float *on)
+{
+    const losses_targets y = job->targets;
+    size_t l;
+    if (job->ignored) {
+        for (l = 0; l < count; l++) {
+            const int64_t target = lossi_target(y, i + l);
+            on[l] = target != job->ignore ? 1.f : 0.f;
+            t[l] = target != job->ignore ? (size_t)target : 0;
+        }
+    } else if (y.type == LOSSI_U8) {
+        for (l = 0; l < count; l++) t[l] = ((const uint8_t *)y.data)[i + l];
+    } else if (y.type == LOSSI_I32) {
+        for (l = 0; l < count; l++) t[l] = (size_t)((const int32_t *)y.data)[i + l];
+    } else {
+        for (l = 0; l < count; l++) t[l] = (size_t)((const int64_t *)y.data)[i + l];
+    }
+}
 
 /* Identity (Knuth's two-sum): with s = fl(a + b) and z = s - a, a + b = s + ((a - (s - z)) + (b - z)).
  * An infinite sum stays infinite: its low part would be NaN. */
@@ -526,112 +625,321 @@ LOSSI_FORCE losses_wide lossi_total(const lossi_sum *sum)
     return lossi_finite(sum->high) ? sum->high + sum->low : sum->high;
 }
 
-#define LOSSI_SCALAR 0 /* plain C, 16 lanes */
-#define LOSSI_SINGLE 1 /* plain C, 1 lane   */
+/* Takes some losses, of which i is the number of the first. In double the sum of a few floats needs no
+ * compensation. */
+LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t count)
+{
+    losses_wide even = 0, odd = 0;
+    size_t l;
+    for (l = 0; l < count && job->losses != NULL; l++) job->losses[i + l] = loss[l];
+    for (l = 0; l < count && sizeof even == sizeof(float); l++)
+        lossi_add(&job->sum, (losses_wide)loss[l]);
+    if (sizeof even == sizeof(float)) return;
+    for (l = 0; l + 2 <= count; l += 2) {
+        even += (losses_wide)loss[l];
+        odd += (losses_wide)loss[l + 1];
+    }
+    if (l < count) even += (losses_wide)loss[l];
+    lossi_add(&job->sum, even + odd);
+}
 
-#ifdef LOSSES_NO_SIMD
+#define LOSSI_JOIN2(a, b, c) a##b##_##c
+#define LOSSI_JOIN(a, b, c)  LOSSI_JOIN2(a, b, c)
+
+#define LOSSI_INNER LOSSES_VERSION /* PART 3 checks that the same file came back */
+#if LOSSI_AVX
+#define LOSSI_PASS LOSSI_AVX512
+#include LOSSES_FILE
+#define LOSSI_PASS LOSSI_AVX2
+#include LOSSES_FILE
+#endif
+#if defined(LOSSI_TEST) && (LOSSI_X86 || LOSSI_ARM) && LOSSI_AGAIN
+#define LOSSI_PASS LOSSI_SCALAR
+#include LOSSES_FILE
+#endif
+#undef LOSSI_INNER
+#if LOSSI_X86
+#define LOSSI_PASS LOSSI_SSE2
+#elif LOSSI_ARM
+#define LOSSI_PASS LOSSI_NEON
+#elif defined(LOSSES_NO_SIMD)
 #define LOSSI_PASS LOSSI_SINGLE
 #else
 #define LOSSI_PASS LOSSI_SCALAR
 #endif
-#define LOSSI_JOIN2(a, b, c) a##b##_##c
-#define LOSSI_JOIN(a, b, c)  LOSSI_JOIN2(a, b, c)
+#endif /* LOSSES_IMPLEMENTATION */
+#endif /* LOSSI_INNER */
 
+#ifdef LOSSI_PASS
+#if defined(LOSSI_INNER) && LOSSI_INNER != 100
+#error "LOSSES_FILE names another version of losses.h"
+#endif
 /* ===================================== PART 3: VOCABULARY =======================================
  * lossv is LOSSV_N floats, 16 or 1, whatever the registers: sums run in the same lanes everywhere.
  * Each word is one line of arithmetic on every lane; the contract of the words that are not plain:
  *   load(p, m, fill)     p[0..m) in the first lanes and fill in the rest; all of them for m >= LOSSV_N
  *   store(p, m, v)       the first m lanes; nothing is read or written outside
  *   live(m)              1 in the first m lanes, 0 in the rest
+ *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
  *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
+ *   fnma(a, b, c)        c - a * b likewise
  *   rest(a, q, b)        a - q * b rounded once, for q = fl(a / b)
  *   min, max(a, b)       b where one is NaN
  *   if_lt, if_eq(a, b, x, y)  x where a < b, a == b, otherwise y
- *   all_le(a, b)         true if a <= b in every lane
+ *   any_lt(a, b)         true if a < b in some lane
  *   pow2(d, base, &n)    n = d * log2(e) to the nearest integer, and 2^(n + base): 0 for an exponent of -127,
  *                        inf for 128, anything outside of these
- *   mantissa(u, &e)      m in [sqrt(1/2), sqrt(2)) with u = m * 2^e, u positive and normal
- *   top(a)               the first 12 bits of a: products of two of these are exact */
-#if LOSSI_PASS == LOSSI_SINGLE
-#define LOSSV_N     1
-#define LOSSV_W     1 /* floats in a register */
-#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, single)
-#elif defined(__GNUC__) && !defined(__TINYC__)
-#define LOSSV_N 16
-#define LOSSV_W \
-    4 /* the compiler's own vectors: SSE2, NEON, or taken apart where there is nothing */
-#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, scalar)
+ *   exponent, mantissa(u)  e, m with u = m * 2^e and m in [sqrt(1/2), sqrt(2)), u positive and normal
+ *   top(a)               the first 12 bits of a: products of two of these are exact
+ *   turn4(to, step, from, row)  to[c * step + r] = from[r * row + c] for 4 r and 4 c
+ * The words lossr_... say the same of one register of LOSSV_W lanes. */
+#if LOSSI_PASS == LOSSI_AVX512
+#define LOSSI_NAME                  "avx512"
+#define LOSSI_FN(f)                 LOSSI_JOIN(lossi_, f, avx512)
+#define LOSSI_TARGET                LOSSI_ISA("avx512f,avx2,fma")
+#define LOSSV_W                     16
+#define LOSSV_FUSED                 1
+#define lossr                       __m512
+#define LOSSV_MM(f)                 _mm512_##f
+/* Masked forms with all lanes on: g++ 12 warns inside some of the plain ones (PR105593). */
+#define LOSSV_ON                    ((__mmask16)0xffff)
+#define lossr_bits(a)               _mm512_castps_si512(a)
+#define lossr_float(u)              _mm512_castsi512_ps(u)
+#define lossr_and(u, v)             _mm512_and_si512(u, v)
+#define lossr_left(u, n)            _mm512_maskz_slli_epi32(LOSSV_ON, u, n)
+#define lossr_right(u, n)           _mm512_maskz_srli_epi32(LOSSV_ON, u, n)
+#define lossr_convert(u)            _mm512_maskz_cvtepi32_ps(LOSSV_ON, u)
+#define lossr_min(a, b)             _mm512_maskz_min_ps(LOSSV_ON, a, b)
+#define lossr_max(a, b)             _mm512_maskz_max_ps(LOSSV_ON, a, b)
+#define lossr_lt(a, b)              _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
+#define lossr_eq(a, b)              _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
+#define lossr_if(mask, x, y)        _mm512_mask_blend_ps(mask, y, x)
+#define lossr_any(mask)             ((mask) != 0)
+#define lossr_part(m)               ((__mmask16)((1u << (m)) - 1u))
+#define lossr_load_part(p, m, fill) _mm512_mask_loadu_ps(_mm512_set1_ps(fill), lossr_part(m), p)
+#define lossr_store_part(p, m, a)   _mm512_mask_storeu_ps(p, lossr_part(m), a)
+#define lossr_u8(p) \
+    lossr_convert( \
+        _mm512_maskz_cvtepu8_epi32(LOSSV_ON, _mm_loadu_si128((const __m128i *)(const void *)(p))))
+#define lossr_i32(p) lossr_convert(_mm512_loadu_si512(p))
+#define LOSSV_LOW(p) _mm512_maskz_cvtepi64_epi32((__mmask8)0xff, _mm512_loadu_si512(p))
+#define lossr_i64(p) \
+    lossr_convert(_mm512_maskz_inserti64x4((__mmask8)0xff, _mm512_castsi256_si512(LOSSV_LOW(p)), \
+                                           LOSSV_LOW((p) + 8), 1))
+
+#elif LOSSI_PASS == LOSSI_AVX2
+#define LOSSI_NAME           "avx2"
+#define LOSSI_FN(f)          LOSSI_JOIN(lossi_, f, avx2)
+#define LOSSI_TARGET         LOSSI_ISA("avx2,fma")
+#define LOSSV_W              8
+#define LOSSV_FUSED          1
+#define lossr                __m256
+#define LOSSV_MM(f)          _mm256_##f
+#define lossr_bits(a)        _mm256_castps_si256(a)
+#define lossr_float(u)       _mm256_castsi256_ps(u)
+#define lossr_and(u, v)      _mm256_and_si256(u, v)
+#define lossr_left(u, n)     _mm256_slli_epi32(u, n)
+#define lossr_right(u, n)    _mm256_srli_epi32(u, n)
+#define lossr_convert(u)     _mm256_cvtepi32_ps(u)
+#define lossr_min(a, b)      _mm256_min_ps(a, b)
+#define lossr_max(a, b)      _mm256_max_ps(a, b)
+#define lossr_lt(a, b)       _mm256_cmp_ps(a, b, _CMP_LT_OQ)
+#define lossr_eq(a, b)       _mm256_cmp_ps(a, b, _CMP_EQ_OQ)
+#define lossr_if(mask, x, y) _mm256_blendv_ps(y, x, mask)
+#define lossr_any(mask)      (_mm256_movemask_ps(mask) != 0)
+#define lossr_part(m) \
+    _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(m)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define lossr_load_part(p, m, fill) \
+    lossr_if(lossr_float(lossr_part(m)), _mm256_maskload_ps(p, lossr_part(m)), _mm256_set1_ps(fill))
+#define lossr_store_part(p, m, a) _mm256_maskstore_ps(p, lossr_part(m), a)
+#define lossr_u8(p) \
+    lossr_convert(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
+#define lossr_i32(p)     lossr_convert(LOSSV_INTS(p))
+#define LOSSV_INTS(p)    _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define LOSSV_LOWS(p, q) lossr_bits(_mm256_shuffle_ps(lossr_float(p), lossr_float(q), 0x88))
+#define lossr_i64(p) \
+    lossr_convert(_mm256_permute4x64_epi64(LOSSV_LOWS(LOSSV_INTS(p), LOSSV_INTS((p) + 4)), 0xd8))
+
+#elif LOSSI_PASS == LOSSI_SSE2
+#define LOSSI_NAME           "sse2"
+#define LOSSI_FN(f)          LOSSI_JOIN(lossi_, f, sse2)
+#define LOSSI_TARGET         LOSSI_ISA("sse2")
+#define LOSSV_W              4
+#define LOSSV_FUSED          0
+#define lossr                __m128
+#define LOSSV_MM(f)          _mm_##f
+#define lossr_bits(a)        _mm_castps_si128(a)
+#define lossr_float(u)       _mm_castsi128_ps(u)
+#define lossr_and(u, v)      _mm_and_si128(u, v)
+#define lossr_left(u, n)     _mm_slli_epi32(u, n)
+#define lossr_right(u, n)    _mm_srli_epi32(u, n)
+#define lossr_convert(u)     _mm_cvtepi32_ps(u)
+#define lossr_min(a, b)      _mm_min_ps(a, b)
+#define lossr_max(a, b)      _mm_max_ps(a, b)
+#define lossr_lt(a, b)       _mm_cmplt_ps(a, b)
+#define lossr_eq(a, b)       _mm_cmpeq_ps(a, b)
+#define lossr_if(mask, x, y) _mm_or_ps(_mm_and_ps(mask, x), _mm_andnot_ps(mask, y))
+#define lossr_any(mask)      (_mm_movemask_ps(mask) != 0)
+#define lossr_u8(p) \
+    lossr_convert(_mm_unpacklo_epi16( \
+        _mm_unpacklo_epi8(_mm_cvtsi32_si128((int)lossi_four(p)), _mm_setzero_si128()), \
+        _mm_setzero_si128()))
+#define lossr_i32(p)  lossr_convert(LOSSV_INTS(p))
+#define LOSSV_INTS(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
+#define lossr_i64(p) \
+    lossr_convert(lossr_bits( \
+        _mm_shuffle_ps(lossr_float(LOSSV_INTS(p)), lossr_float(LOSSV_INTS((p) + 2)), 0x88)))
+
+#elif LOSSI_PASS == LOSSI_NEON
+#define LOSSI_NAME  "neon"
+#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, neon)
+#define LOSSI_TARGET
+#define LOSSV_W              4
+#define LOSSV_FUSED          1
+#define lossr                float32x4_t
+#define lossr_set(x)         vdupq_n_f32(x)
+#define lossr_load(p)        vld1q_f32(p)
+#define lossr_store(p, a)    vst1q_f32(p, a)
+#define lossr_add(a, b)      vaddq_f32(a, b)
+#define lossr_sub(a, b)      vsubq_f32(a, b)
+#define lossr_mul(a, b)      vmulq_f32(a, b)
+#define lossr_fma(a, b, c)   vfmaq_f32(c, a, b)
+#define lossr_fnma(a, b, c)  vfmsq_f32(c, a, b)
+#define lossr_min(a, b)      lossr_if(lossr_lt(a, b), a, b)
+#define lossr_max(a, b)      lossr_if(lossr_lt(b, a), a, b)
+#define lossr_lt(a, b)       vcltq_f32(a, b)
+#define lossr_eq(a, b)       vceqq_f32(a, b)
+#define lossr_if(mask, x, y) vbslq_f32(mask, x, y)
+#define lossr_masked(a, u) \
+    vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(u)))
+#define lossr_shifted(a) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a), 23))
+#define LOSSV_ABOVE(a)   vsubq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0x3f3504f3u - 0x40000000u))
+#define lossr_exponent(a) \
+    vcvtq_f32_s32( \
+        vsubq_s32(vreinterpretq_s32_u32(vshrq_n_u32(LOSSV_ABOVE(a), 23)), vdupq_n_s32(128)))
+#define lossr_mantissa(a) \
+    vreinterpretq_f32_u32( \
+        vaddq_u32(vandq_u32(LOSSV_ABOVE(a), vdupq_n_u32(0x007fffffu)), vdupq_n_u32(0x3f3504f3u)))
+#define lossr_u8(p)  vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(lossi_four(p))))))
+#define lossr_i32(p) vcvtq_f32_s32(vld1q_s32(p))
+#define lossr_i64(p) \
+    vcvtq_f32_s32(vcombine_s32(vmovn_s64(vld1q_s64(p)), vmovn_s64(vld1q_s64((p) + 2))))
+#if defined(__aarch64__) || defined(_M_ARM64)
+#define lossr_div(a, b) vdivq_f32(a, b)
+#define lossr_any(mask) (vmaxvq_u32(mask) != 0)
 #else
-#define LOSSV_N     16
-#define LOSSV_W     1
-#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, scalar)
+#define lossr_div(a, b) LOSSI_FN(divide)(a, b)
+#define lossr_any(mask) \
+    (vget_lane_u64(vreinterpret_u64_u32(vorr_u32(vget_low_u32(mask), vget_high_u32(mask))), 0) != 0)
 #endif
+
+#else /* plain C: one number at a time, or the compiler's own vectors of 4 */
 #define LOSSI_NAME "scalar"
 #define LOSSI_TARGET
-#define LOSSI_OP     LOSSI_FORCE LOSSI_TARGET
-#define LOSSI_KERNEL static LOSSI_TARGET
-#define LOSSV_LN2_HI 0.693359375f /* 10 bits: times an integer up to 2^14 exact */
-#define LOSSV_LN2_LO -2.12194440e-4f
-
-#define lossv          LOSSI_FN(v)
-#define lossv_set      LOSSI_FN(set)
-#define lossv_load     LOSSI_FN(load)
-#define lossv_store    LOSSI_FN(store)
-#define lossv_live     LOSSI_FN(live)
-#define lossv_add      LOSSI_FN(add)
-#define lossv_sub      LOSSI_FN(sub)
-#define lossv_mul      LOSSI_FN(mul)
-#define lossv_div      LOSSI_FN(div)
-#define lossv_fma      LOSSI_FN(fma)
-#define lossv_rest     LOSSI_FN(rest)
-#define lossv_abs      LOSSI_FN(abs)
-#define lossv_min      LOSSI_FN(min)
-#define lossv_max      LOSSI_FN(max)
-#define lossv_if_lt    LOSSI_FN(if_lt)
-#define lossv_if_eq    LOSSI_FN(if_eq)
-#define lossv_all_le   LOSSI_FN(all_le)
-#define lossv_pow2     LOSSI_FN(pow2)
-#define lossv_mantissa LOSSI_FN(mantissa)
-#define lossv_top      LOSSI_FN(top)
-
-#if LOSSV_W > 1
-typedef float LOSSI_FN(reg) __attribute__((vector_size(4 * LOSSV_W)));
-typedef float LOSSI_FN(unaligned) __attribute__((vector_size(4 * LOSSV_W), aligned(4), may_alias));
-typedef int32_t LOSSI_FN(int) __attribute__((vector_size(4 * LOSSV_W)));
-typedef uint32_t LOSSI_FN(uint) __attribute__((vector_size(4 * LOSSV_W)));
+#define LOSSV_FUSED 0
+#if LOSSI_PASS == LOSSI_SINGLE
+#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, single)
+#else
+#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, scalar)
+#endif
+#if LOSSI_PASS == LOSSI_SCALAR && defined(__GNUC__) && !defined(__TINYC__)
+#define LOSSV_W 4
+typedef float LOSSI_FN(reg) __attribute__((vector_size(16)));
+typedef float LOSSI_FN(unaligned) __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t LOSSI_FN(int) __attribute__((vector_size(16)));
+typedef uint32_t LOSSI_FN(uint) __attribute__((vector_size(16)));
 #define LOSSV_SET(x) \
     { \
         x, x, x, x \
     }
-#define LOSSV_BITS(x)    ((LOSSI_FN(uint))(x))
-#define LOSSV_FLOAT(u)   ((LOSSI_FN(reg))(u))
-#define LOSSV_CONVERT(u) __builtin_convertvector((LOSSI_FN(int))(u), LOSSI_FN(reg))
-#define LOSSV_IF(mask, x, y) \
+#define lossr_bits(a)    ((LOSSI_FN(uint))(a))
+#define lossr_float(u)   ((LOSSI_FN(reg))(u))
+#define lossr_convert(u) __builtin_convertvector((LOSSI_FN(int))(u), LOSSI_FN(reg))
+#define lossr_if(mask, x, y) \
     ((LOSSI_FN(reg))(((mask) & (LOSSI_FN(int))(x)) | (~(mask) & (LOSSI_FN(int))(y))))
+#define lossr_any(mask) LOSSI_FN(some)(mask)
 #else
+#define LOSSV_W              1
 typedef float LOSSI_FN(reg);
 typedef float LOSSI_FN(unaligned);
-typedef uint32_t LOSSI_FN(uint);
 #define LOSSV_SET(x)         x
-#define LOSSV_BITS(x)        lossi_bits(x)
-#define LOSSV_FLOAT(u)       lossi_float(u)
-#define LOSSV_CONVERT(u)     ((float)(int32_t)(u))
-#define LOSSV_IF(mask, x, y) ((mask) ? (x) : (y))
+#define lossr_bits(a)        lossi_bits(a)
+#define lossr_float(u)       lossi_float(u)
+#define lossr_convert(u)     ((float)(int32_t)(u))
+#define lossr_if(mask, x, y) ((mask) ? (x) : (y))
+#define lossr_any(mask)      (mask)
+#endif
+#define lossr                 LOSSI_FN(reg)
+#define lossr_set(x)          LOSSI_FN(all)(x)
+#define lossr_load(p)         (*(const LOSSI_FN(unaligned) *)(p))
+#define lossr_store(p, a)     (*(LOSSI_FN(unaligned) *)(p) = (a))
+#define lossr_add(a, b)       ((a) + (b))
+#define lossr_sub(a, b)       ((a) - (b))
+#define lossr_mul(a, b)       ((a) * (b))
+#define lossr_div(a, b)       ((a) / (b))
+#define lossr_fma(a, b, c)    ((a) * (b) + (c))
+#define lossr_fnma(a, b, c)   ((c) - (a) * (b))
+#define lossr_lt(a, b)        ((a) < (b))
+#define lossr_eq(a, b)        ((a) == (b))
+#define lossr_min(a, b)       lossr_if((a) < (b), a, b)
+#define lossr_max(a, b)       lossr_if((a) > (b), a, b)
+#define lossr_masked(a, u)    lossr_float(lossr_bits(a) & (u))
+#define lossr_shifted(a)      lossr_float(lossr_bits(a) << 23)
+#define lossr_steps(a, magic) lossr_convert(lossr_bits(a) - lossr_bits(magic))
+#define LOSSV_ABOVE(a)        (lossr_bits(a) - 0x3f3504f3u + 0x40000000u)
+#define lossr_exponent(a)     lossr_convert((LOSSV_ABOVE(a) >> 23) - 128u)
+#define lossr_mantissa(a)     lossr_float((LOSSV_ABOVE(a) & 0x007fffffu) + 0x3f3504f3u)
+#endif
+
+#ifdef LOSSV_MM /* x86 */
+#define lossr_set(x)      LOSSV_MM(set1_ps)(x)
+#define lossr_load(p)     LOSSV_MM(loadu_ps)(p)
+#define lossr_store(p, a) LOSSV_MM(storeu_ps)(p, a)
+#define lossr_add(a, b)   LOSSV_MM(add_ps)(a, b)
+#define lossr_sub(a, b)   LOSSV_MM(sub_ps)(a, b)
+#define lossr_mul(a, b)   LOSSV_MM(mul_ps)(a, b)
+#define lossr_div(a, b)   LOSSV_MM(div_ps)(a, b)
+#if LOSSV_FUSED
+#define lossr_fma(a, b, c)  LOSSV_MM(fmadd_ps)(a, b, c)
+#define lossr_fnma(a, b, c) LOSSV_MM(fnmadd_ps)(a, b, c)
+#else
+#define lossr_fma(a, b, c)  lossr_add(lossr_mul(a, b), c)
+#define lossr_fnma(a, b, c) lossr_sub(c, lossr_mul(a, b))
+#endif
+#define LOSSV_INT(u)       LOSSV_MM(set1_epi32)((int)(u))
+#define lossr_masked(a, u) lossr_float(lossr_and(lossr_bits(a), LOSSV_INT(u)))
+#define lossr_shifted(a)   lossr_float(lossr_left(lossr_bits(a), 23))
+#define LOSSV_ABOVE(a)     LOSSV_MM(sub_epi32)(lossr_bits(a), LOSSV_INT(0x3f3504f3u - 0x40000000u))
+#define lossr_exponent(a) \
+    lossr_convert(LOSSV_MM(sub_epi32)(lossr_right(LOSSV_ABOVE(a), 23), LOSSV_INT(128)))
+#define lossr_mantissa(a) \
+    lossr_float(LOSSV_MM(add_epi32)(lossr_and(LOSSV_ABOVE(a), LOSSV_INT(0x007fffff)), \
+                                    LOSSV_INT(0x3f3504f3)))
+#endif
+#ifndef lossr_steps
+#define lossr_steps(a, magic) lossr_sub(a, magic)
+#endif
+
+#if LOSSI_PASS == LOSSI_SINGLE
+#define LOSSV_N     1
+#define LOSSV_ONES  1, 0
+#define LOSSI_BATCH 1
+#define LOSSI_STRIP 1
+#define LOSSV_LANE  0
+#else
+#define LOSSV_N     16
+#define LOSSV_ONES  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0
+#define LOSSI_STRIP 8 /* blocks of elements at a time */
+#define LOSSI_BATCH 4 /* groups of positions at a time */
+#define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #endif
 #define LOSSV_R (LOSSV_N / LOSSV_W)
-
-typedef struct lossv {
-    LOSSI_FN(reg) r[LOSSV_R];
-} lossv;
-
 /* statement for each register i; not a loop where that would keep the registers in memory */
-#define LOSSV_WITH(number, statement) \
-    { \
-        enum { i = number }; \
-        statement; \
-    }
+#undef LOSSV_ALL
 #if LOSSV_R == 1
 #define LOSSV_ALL(statement) LOSSV_WITH(0, statement)
+#elif LOSSV_R == 2
+#define LOSSV_ALL(statement) LOSSV_WITH(0, statement) LOSSV_WITH(1, statement)
 #elif LOSSV_R == 4
 #define LOSSV_ALL(statement) \
     LOSSV_WITH(0, statement) \
@@ -643,23 +951,96 @@ typedef struct lossv {
         for (i = 0; i < LOSSV_R; i++) statement; \
     }
 #endif
+
+#ifndef LOSSV_WITH /* what is the same for every set */
+#define LOSSI_OP     LOSSI_FORCE LOSSI_TARGET
+#define LOSSI_KERNEL static LOSSI_TARGET
+#define LOSSV_LN2    0.69314718f
+#define LOSSV_LN2_HI 0.693359375f /* 10 bits: times an integer up to 2^14 exact */
+#define LOSSV_LN2_LO -2.12194440e-4f
+#define LOSSV_WITH(number, statement) \
+    { \
+        enum { i = number }; \
+        statement; \
+    }
 /* the body of a word whose value is y */
 #define LOSSV_EACH(value) \
     lossv y; \
     LOSSV_ALL(y.r[i] = (value)) \
     return y
+#define lossv          LOSSI_FN(v)
+#define lossv_set      LOSSI_FN(set)
+#define lossv_load_all LOSSI_FN(load_all)
+#define lossv_load     LOSSI_FN(load)
+#define lossv_store    LOSSI_FN(store)
+#define lossv_live     LOSSI_FN(live)
+#define lossv_u8       LOSSI_FN(u8)
+#define lossv_i32      LOSSI_FN(i32)
+#define lossv_i64      LOSSI_FN(i64)
+#define lossv_add      LOSSI_FN(add)
+#define lossv_sub      LOSSI_FN(sub)
+#define lossv_mul      LOSSI_FN(mul)
+#define lossv_div      LOSSI_FN(div)
+#define lossv_fma      LOSSI_FN(fma)
+#define lossv_fnma     LOSSI_FN(fnma)
+#define lossv_rest     LOSSI_FN(rest)
+#define lossv_abs      LOSSI_FN(abs)
+#define lossv_min      LOSSI_FN(min)
+#define lossv_max      LOSSI_FN(max)
+#define lossv_if_lt    LOSSI_FN(if_lt)
+#define lossv_if_eq    LOSSI_FN(if_eq)
+#define lossv_any_lt   LOSSI_FN(any_lt)
+#define lossv_pow2     LOSSI_FN(pow2)
+#define lossv_exponent LOSSI_FN(exponent)
+#define lossv_mantissa LOSSI_FN(mantissa)
+#define lossv_top      LOSSI_FN(top)
+#define lossv_turn4    LOSSI_FN(turn4)
+#endif
+
+typedef struct lossv {
+    lossr r[LOSSV_R];
+} lossv;
+
+#if LOSSI_PASS == LOSSI_SINGLE || LOSSI_PASS == LOSSI_SCALAR
+LOSSI_OP lossr LOSSI_FN(all)(float x)
+{
+    const lossr all = LOSSV_SET(x);
+    return all;
+}
+#endif
+#if LOSSV_W == 4 && LOSSI_PASS == LOSSI_SCALAR
+LOSSI_OP int LOSSI_FN(some)(LOSSI_FN(int) mask)
+{
+    return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+}
+#endif
 
 LOSSI_OP lossv lossv_set(float x)
 {
-    const LOSSI_FN(reg) all = LOSSV_SET(x);
+    const lossr all = lossr_set(x);
     LOSSV_EACH(all);
 }
 
-LOSSI_OP lossv LOSSI_FN(load_all)(const float *p)
+LOSSI_OP lossv lossv_load_all(const float *p) { LOSSV_EACH(lossr_load(p + i * LOSSV_W)); }
+
+#ifdef lossr_part
+LOSSI_OP lossv lossv_load(const float *p, size_t m, float fill)
 {
-    LOSSV_EACH(*(const LOSSI_FN(unaligned) *)(p + i * LOSSV_W));
+    if (m >= LOSSV_N) return lossv_load_all(p);
+    {
+        LOSSV_EACH(lossr_load_part(p + i * LOSSV_W, (int)m - i * LOSSV_W, fill));
+    }
 }
 
+LOSSI_OP void lossv_store(float *p, size_t m, lossv v)
+{
+    if (m >= LOSSV_N) {
+        LOSSV_ALL(lossr_store(p + i * LOSSV_W, v.r[i]))
+    } else {
+        LOSSV_ALL(lossr_store_part(p + i * LOSSV_W, (int)m - i * LOSSV_W, v.r[i]))
+    }
+}
+#else
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(fill)(float *lanes, const float *p, size_t m, float fill)
 {
     size_t l;
@@ -669,9 +1050,9 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(fill)(float *lanes, const float *p, size_
 LOSSI_OP lossv lossv_load(const float *p, size_t m, float fill)
 {
     float lanes[LOSSV_N];
-    if (m >= LOSSV_N) return LOSSI_FN(load_all)(p);
+    if (m >= LOSSV_N) return lossv_load_all(p);
     LOSSI_FN(fill)(lanes, p, m, fill);
-    return LOSSI_FN(load_all)(lanes);
+    return lossv_load_all(lanes);
 }
 
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(copy)(float *p, const float *lanes, size_t m)
@@ -683,92 +1064,135 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(copy)(float *p, const float *lanes, size_
 LOSSI_OP void lossv_store(float *p, size_t m, lossv v)
 {
     float lanes[LOSSV_N], *to = m < LOSSV_N ? lanes : p;
-    LOSSV_ALL(*(LOSSI_FN(unaligned) *)(to + i * LOSSV_W) = v.r[i])
+    LOSSV_ALL(lossr_store(to + i * LOSSV_W, v.r[i]))
     if (m < LOSSV_N) LOSSI_FN(copy)(p, lanes, m);
 }
+#endif
 
 LOSSI_OP lossv lossv_live(size_t m)
 {
-    float ones[LOSSV_N];
-    lossv_store(ones, LOSSV_N, lossv_set(1));
-    return lossv_load(ones, m, 0);
+    static const float lossi_ones[2 * LOSSV_N] = {LOSSV_ONES};
+    return lossv_load_all(lossi_ones + (m < LOSSV_N ? LOSSV_N - m : 0));
 }
 
-LOSSI_OP lossv lossv_add(lossv a, lossv b) { LOSSV_EACH(a.r[i] + b.r[i]); }
-LOSSI_OP lossv lossv_sub(lossv a, lossv b) { LOSSV_EACH(a.r[i] - b.r[i]); }
-LOSSI_OP lossv lossv_mul(lossv a, lossv b) { LOSSV_EACH(a.r[i] * b.r[i]); }
-LOSSI_OP lossv lossv_div(lossv a, lossv b) { LOSSV_EACH(a.r[i] / b.r[i]); }
-LOSSI_OP lossv lossv_fma(lossv a, lossv b, lossv c) { LOSSV_EACH(a.r[i] * b.r[i] + c.r[i]); }
-LOSSI_OP lossv lossv_min(lossv a, lossv b)
+#ifdef lossr_u8
+LOSSI_OP lossv lossv_u8(const uint8_t *p) { LOSSV_EACH(lossr_u8(p + i * LOSSV_W)); }
+LOSSI_OP lossv lossv_i32(const int32_t *p) { LOSSV_EACH(lossr_i32(p + i * LOSSV_W)); }
+LOSSI_OP lossv lossv_i64(const int64_t *p) { LOSSV_EACH(lossr_i64(p + i * LOSSV_W)); }
+#else
+#define LOSSV_NUMBERS(type) \
+    float lanes[LOSSV_N]; \
+    size_t l; \
+    for (l = 0; l < LOSSV_N; l++) lanes[l] = (float)(type)p[l]; \
+    return lossv_load_all(lanes)
+LOSSI_OP lossv lossv_u8(const uint8_t *p) { LOSSV_NUMBERS(int32_t); }
+LOSSI_OP lossv lossv_i32(const int32_t *p) { LOSSV_NUMBERS(int32_t); }
+LOSSI_OP lossv lossv_i64(const int64_t *p) { LOSSV_NUMBERS(int32_t); }
+#endif
+
+LOSSI_OP lossv lossv_add(lossv a, lossv b) { LOSSV_EACH(lossr_add(a.r[i], b.r[i])); }
+LOSSI_OP lossv lossv_sub(lossv a, lossv b) { LOSSV_EACH(lossr_sub(a.r[i], b.r[i])); }
+LOSSI_OP lossv lossv_mul(lossv a, lossv b) { LOSSV_EACH(lossr_mul(a.r[i], b.r[i])); }
+LOSSI_OP lossv lossv_div(lossv a, lossv b) { LOSSV_EACH(lossr_div(a.r[i], b.r[i])); }
+LOSSI_OP lossv lossv_fma(lossv a, lossv b, lossv c)
 {
-    LOSSV_EACH(LOSSV_IF(a.r[i] < b.r[i], a.r[i], b.r[i]));
+    LOSSV_EACH(lossr_fma(a.r[i], b.r[i], c.r[i]));
 }
-LOSSI_OP lossv lossv_max(lossv a, lossv b)
+LOSSI_OP lossv lossv_fnma(lossv a, lossv b, lossv c)
 {
-    LOSSV_EACH(LOSSV_IF(a.r[i] > b.r[i], a.r[i], b.r[i]));
+    LOSSV_EACH(lossr_fnma(a.r[i], b.r[i], c.r[i]));
 }
-LOSSI_OP lossv lossv_abs(lossv a) { LOSSV_EACH(LOSSV_FLOAT(LOSSV_BITS(a.r[i]) & 0x7fffffffu)); }
-LOSSI_OP lossv lossv_top(lossv a) { LOSSV_EACH(LOSSV_FLOAT(LOSSV_BITS(a.r[i]) & 0xfffff000u)); }
+LOSSI_OP lossv lossv_min(lossv a, lossv b) { LOSSV_EACH(lossr_min(a.r[i], b.r[i])); }
+LOSSI_OP lossv lossv_max(lossv a, lossv b) { LOSSV_EACH(lossr_max(a.r[i], b.r[i])); }
+LOSSI_OP lossv lossv_abs(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0x7fffffffu)); }
+LOSSI_OP lossv lossv_top(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0xfffff000u)); }
 LOSSI_OP lossv lossv_if_lt(lossv a, lossv b, lossv x, lossv z)
 {
-    LOSSV_EACH(LOSSV_IF(a.r[i] < b.r[i], x.r[i], z.r[i]));
+    LOSSV_EACH(lossr_if(lossr_lt(a.r[i], b.r[i]), x.r[i], z.r[i]));
 }
 LOSSI_OP lossv lossv_if_eq(lossv a, lossv b, lossv x, lossv z)
 {
-    LOSSV_EACH(LOSSV_IF(a.r[i] == b.r[i], x.r[i], z.r[i]));
+    LOSSV_EACH(lossr_if(lossr_eq(a.r[i], b.r[i]), x.r[i], z.r[i]));
 }
-
-LOSSI_OP int lossv_all_le(lossv a, lossv b)
+LOSSI_OP int lossv_any_lt(lossv a, lossv b)
 {
-    const lossv above =
-        lossv_if_lt(a, b, lossv_set(0), lossv_if_eq(a, b, lossv_set(0), lossv_set(1)));
-    float lane[LOSSV_N], most = 0;
-    size_t l;
-    lossv_store(lane, LOSSV_N, above);
-    for (l = 0; l < LOSSV_N; l++) most += lane[l];
-    return most < 1;
+    int any = 0;
+    LOSSV_ALL(any |= lossr_any(lossr_lt(a.r[i], b.r[i])))
+    return any;
 }
 
 /* Adding 1.5 * 2^23 leaves the nearest integer in the last bits; with 127 + base added too, those are
- * the exponent field of 2^(n + base). The integer n is taken from the bits: that holds with x87 too. */
+ * the exponent field of 2^(n + base). In plain C n is taken from the bits: that holds with x87 too. */
 LOSSI_OP lossv lossv_pow2(lossv d, lossv base, lossv *n)
 {
     const lossv magic = lossv_add(base, lossv_set(12582912.f + 127.f));
     const lossv sum = lossv_fma(d, lossv_set(1.44269504f), magic);
-    LOSSV_ALL(n->r[i] = LOSSV_CONVERT(LOSSV_BITS(sum.r[i]) - LOSSV_BITS(magic.r[i])))
-    LOSSV_EACH(LOSSV_FLOAT(LOSSV_BITS(sum.r[i]) << 23));
+    LOSSV_ALL(n->r[i] = lossr_steps(sum.r[i], magic.r[i]))
+    LOSSV_EACH(lossr_shifted(sum.r[i]));
 }
 
 /* 0x3f3504f3 is sqrt(1/2); 0x40000000 keeps what is shifted positive */
-#define LOSSV_ABOVE(u) (LOSSV_BITS(u) - 0x3f3504f3u + 0x40000000u)
-LOSSI_OP lossv lossv_mantissa(lossv u, lossv *e)
-{
-    LOSSV_ALL(e->r[i] = LOSSV_CONVERT((LOSSV_ABOVE(u.r[i]) >> 23) - 128u))
-    LOSSV_EACH(LOSSV_FLOAT((LOSSV_ABOVE(u.r[i]) & 0x007fffffu) + 0x3f3504f3u));
-}
+LOSSI_OP lossv lossv_exponent(lossv u) { LOSSV_EACH(lossr_exponent(u.r[i])); }
+LOSSI_OP lossv lossv_mantissa(lossv u) { LOSSV_EACH(lossr_mantissa(u.r[i])); }
 
 LOSSI_OP lossv lossv_rest(lossv a, lossv q, lossv b)
 {
+#if LOSSV_FUSED
+    return lossv_fnma(q, b, a);
+#else
     const lossv q1 = lossv_top(q), b1 = lossv_top(b), q2 = lossv_sub(q, q1), b2 = lossv_sub(b, b1);
     lossv r = lossv_sub(a, lossv_mul(q1, b1));
     r = lossv_sub(lossv_sub(r, lossv_mul(q1, b2)), lossv_mul(q2, b1));
     return lossv_sub(r, lossv_mul(q2, b2));
+#endif
 }
+
+#if LOSSV_N > 1
+LOSSI_OP void lossv_turn4(float *to, size_t step, const float *from, size_t row)
+{
+#if LOSSI_X86 && LOSSI_PASS != LOSSI_SCALAR
+    __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + row), c = _mm_loadu_ps(from + 2 * row),
+           d = _mm_loadu_ps(from + 3 * row);
+    const __m128 ab = _mm_unpacklo_ps(a, b), cd = _mm_unpacklo_ps(c, d);
+    a = _mm_unpackhi_ps(a, b);
+    c = _mm_unpackhi_ps(c, d);
+    _mm_storeu_ps(to, _mm_movelh_ps(ab, cd));
+    _mm_storeu_ps(to + step, _mm_movehl_ps(cd, ab));
+    _mm_storeu_ps(to + 2 * step, _mm_movelh_ps(a, c));
+    _mm_storeu_ps(to + 3 * step, _mm_movehl_ps(c, a));
+#elif LOSSI_PASS == LOSSI_NEON
+    const float32x4x2_t ab = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + row));
+    const float32x4x2_t cd = vtrnq_f32(vld1q_f32(from + 2 * row), vld1q_f32(from + 3 * row));
+    vst1q_f32(to, vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0])));
+    vst1q_f32(to + step, vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1])));
+    vst1q_f32(to + 2 * step, vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0])));
+    vst1q_f32(to + 3 * step, vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1])));
+#else
+    size_t r, c;
+    for (r = 0; r < 4; r++)
+        for (c = 0; c < 4; c++) to[c * step + r] = from[r * row + c];
+#endif
+}
+#endif
 
 /* ====================================== PART 4: KERNELS =========================================
  * exp and log once, then each loss once. Throughout, a pair (high, low) stands for high + low with
  * |low| a few ulp of high at most, and B = 2^40 scales what may be too small for a float. */
+#ifndef LOSSV_B
+#define LOSSV_B          1.099511627776e12f     /* 2^40  */
+#define LOSSV_1_B        9.094947017729282e-13f /* 2^-40 */
 #define lossv_pair       LOSSI_FN(pair)
 #define lossv_two_sum    LOSSI_FN(two_sum)
 #define lossv_accumulate LOSSI_FN(accumulate)
 #define lossv_collapse   LOSSI_FN(collapse)
-#define lossv_gather     LOSSI_FN(gather)
 #define lossv_exp        LOSSI_FN(exp)
+#define lossv_log        LOSSI_FN(log)
 #define lossv_log1p      LOSSI_FN(log1p)
-#define lossv_power      LOSSI_FN(power)
-#define LOSSV_B          1.099511627776e12f     /* 2^40  */
-#define LOSSV_1_B        9.094947017729282e-13f /* 2^-40 */
-#define LOSSV_LN2        0.69314718f
+#define lossv_margin     LOSSI_FN(margin)
+#define lossv_sums       LOSSI_FN(sums)
+#define lossv_elements   LOSSI_FN(elements)
+#define lossv_group      LOSSI_FN(group)
+#endif
 
 typedef struct lossv_pair {
     lossv high, low;
@@ -796,11 +1220,54 @@ LOSSI_OP lossv lossv_collapse(lossv_pair total)
                        lossv_add(total.high, total.low), total.high);
 }
 
-/* The sum of all lanes, in every lane, always in the same order: by halves. */
-LOSSI_OP lossv_pair lossv_gather(lossv_pair total)
-{
 #if LOSSV_N > 1
+/* to[c * step + r] = from[r * row + c]. The last four may overlap with those before. */
+LOSSI_OP void LOSSI_FN(turn)(float *to, size_t step, const float *from, size_t row, size_t rows,
+                             size_t columns)
+{
+    size_t r, c;
+    if (rows < 4 || columns < 4) {
+        for (r = 0; r < rows; r++)
+            for (c = 0; c < columns; c++) to[c * step + r] = from[r * row + c];
+        return;
+    }
+    for (r = 0; r < rows; r += 4) {
+        const size_t r4 = r + 4 <= rows ? r : rows - 4;
+        for (c = 0; c < columns; c += 4) {
+            const size_t c4 = c + 4 <= columns ? c : columns - 4;
+            lossv_turn4(to + c4 * step + r4, step, from + r4 * row + c4, row);
+        }
+    }
+}
+
+/* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the same order: by halves. */
+LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
+{
+    float h[LOSSV_N * LOSSV_N], l[LOSSV_N * LOSSV_N];
+    lossv_pair y;
+    size_t half, i;
+    LOSSI_FN(turn)(h, LOSSV_N, high, LOSSV_N, LOSSV_N, LOSSV_N);
+    LOSSI_FN(turn)(l, LOSSV_N, low, LOSSV_N, LOSSV_N, LOSSV_N);
+    for (half = LOSSV_N / 2; half > 0; half /= 2) {
+        for (i = 0; i < half; i++) {
+            float *const a = h + i * LOSSV_N, *const b = l + i * LOSSV_N;
+            lossv error;
+            y.high = lossv_two_sum(lossv_load_all(a), lossv_load_all(a + half * LOSSV_N), &error);
+            y.low = lossv_add(lossv_load_all(b), lossv_load_all(b + half * LOSSV_N));
+            y.low = lossv_add(y.low, error);
+            lossv_store(a, LOSSV_N, y.high);
+            lossv_store(b, LOSSV_N, y.low);
+        }
+    }
+    return y;
+}
+#endif
+
+/* The sum of all lanes, in the same order. */
+LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair total)
+{
     float high[LOSSV_N], low[LOSSV_N];
+    lossi_sum y;
     size_t half, i;
     lossv_store(high, LOSSV_N, total.high);
     lossv_store(low, LOSSV_N, total.low);
@@ -811,10 +1278,9 @@ LOSSI_OP lossv_pair lossv_gather(lossv_pair total)
             low[i] = (low[i] + low[i + half]) + ((a - (s - z)) + (b - z));
         }
     }
-    total.high = lossv_set(high[0]);
-    total.low = lossv_set(low[0]);
-#endif
-    return total;
+    y.high = (losses_wide)high[0];
+    y.low = (losses_wide)low[0];
+    return y;
 }
 
 /* e^d 2^base = *s (1 + t) with *s a power of two, |t| < 0.42; returns t. low must be (-127 - base) ln 2:
@@ -824,40 +1290,41 @@ LOSSI_OP lossv_pair lossv_gather(lossv_pair total)
  * weighted minimax fit (Lawson), rounded to float from the lowest up. */
 LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
 {
-    lossv n, r, q;
+    lossv n, r, r2, q, q2;
     d = lossv_max(low, d);
     *s = lossv_pow2(d, base, &n);
     r = lossv_fma(n, lossv_set(-LOSSV_LN2_HI), d);
     r = lossv_fma(n, lossv_set(-LOSSV_LN2_LO), r);
-    q = lossv_fma(lossv_set(1.38214522e-3f), r, lossv_set(8.36866163e-3f));
-    q = lossv_fma(q, r, lossv_set(4.16682549e-2f));
-    q = lossv_fma(q, r, lossv_set(1.66665211e-1f));
-    q = lossv_fma(q, r, lossv_set(4.99999940e-1f));
-    return lossv_fma(q, lossv_mul(r, r), r);
+    r2 = lossv_mul(r, r);
+    q = lossv_fma(lossv_set(1.66665211e-1f), r, lossv_set(4.99999940e-1f));
+    q2 = lossv_fma(lossv_set(8.36866163e-3f), r, lossv_set(4.16682549e-2f));
+    q2 = lossv_fma(lossv_set(1.38214522e-3f), r2, q2);
+    q = lossv_fma(q2, r2, q);
+    return lossv_fma(q, r2, r);
 }
 
 /* log(1 + f) - f for sqrt(1/2) - 1 <= f <= sqrt(2) - 1:  -f^2 / 2 + f^3 P(f).
  * Bound: within 7.8e-10 of log(1 + f), relative to it; coefficients as for exp. */
 LOSSI_OP lossv LOSSI_FN(log_rest)(lossv f)
 {
-    lossv p = lossv_fma(lossv_set(6.74985722e-2f), f, lossv_set(-1.16711758e-1f));
-    p = lossv_fma(p, f, lossv_set(1.18838735e-1f));
-    p = lossv_fma(p, f, lossv_set(-1.24061145e-1f));
-    p = lossv_fma(p, f, lossv_set(1.42203107e-1f));
-    p = lossv_fma(p, f, lossv_set(-1.66679919e-1f));
-    p = lossv_fma(p, f, lossv_set(2.00020730e-1f));
-    p = lossv_fma(p, f, lossv_set(-2.50000089e-1f));
-    p = lossv_fma(p, f, lossv_set(3.33333135e-1f));
-    return lossv_mul(lossv_mul(f, f), lossv_fma(f, p, lossv_set(-0.5f)));
+    const lossv f2 = lossv_mul(f, f), f4 = lossv_mul(f2, f2);
+    const lossv a = lossv_fma(lossv_set(-2.50000089e-1f), f, lossv_set(3.33333135e-1f));
+    const lossv b = lossv_fma(lossv_set(-1.66679919e-1f), f, lossv_set(2.00020730e-1f));
+    const lossv c = lossv_fma(lossv_set(-1.24061145e-1f), f, lossv_set(1.42203107e-1f));
+    lossv p = lossv_fma(lossv_set(-1.16711758e-1f), f, lossv_set(1.18838735e-1f));
+    p = lossv_fma(lossv_set(6.74985722e-2f), f2, p);
+    p = lossv_fma(p, f2, c);
+    p = lossv_fma(p, f4, lossv_fma(b, f2, a));
+    return lossv_mul(f2, lossv_fma(f, p, lossv_set(-0.5f)));
 }
 
 /* log(u (1 + c)) as a pair, u = m 2^(e + shift) positive and normal, c of the order of an ulp. */
-LOSSI_OP lossv_pair LOSSI_FN(log)(lossv u, lossv c, float shift)
+LOSSI_OP lossv_pair lossv_log(lossv u, lossv c, float shift)
 {
+    const lossv f = lossv_sub(lossv_mantissa(u), lossv_set(1));
+    const lossv e = lossv_sub(lossv_exponent(u), lossv_set(shift));
     lossv_pair y;
-    lossv e, error;
-    const lossv f = lossv_sub(lossv_mantissa(u, &e), lossv_set(1));
-    e = lossv_sub(e, lossv_set(shift));
+    lossv error;
     y.high = lossv_two_sum(lossv_mul(e, lossv_set(LOSSV_LN2_HI)), f, &error);
     y.low = lossv_fma(e, lossv_set(LOSSV_LN2_LO), lossv_add(error, c));
     y.low = lossv_add(LOSSI_FN(log_rest)(f), y.low);
@@ -869,20 +1336,20 @@ LOSSI_OP lossv_pair LOSSI_FN(log)(lossv u, lossv c, float shift)
 LOSSI_OP lossv_pair lossv_log1p(lossv_pair x, lossv inverse)
 {
     lossv error, u = lossv_two_sum(lossv_set(1), x.high, &error);
-    return LOSSI_FN(log)(u, lossv_mul(lossv_add(error, x.low), inverse), 0);
+    return lossv_log(u, lossv_mul(lossv_add(error, x.low), inverse), 0);
 }
 
 /* B (s / B)^gamma, s a pair in [0, B].
  * Identity: e^(gamma log s), with gamma and the high part of the log split into halves whose
  * product is exact, for an error of 2^-24 in the exponent would be one of 2^-18 in the result. */
-LOSSI_OP lossv lossv_power(lossv_pair s, float gamma)
+LOSSI_OP lossv LOSSI_FN(power)(lossv_pair s, float gamma)
 {
     const lossv u = lossv_max(lossv_set(FLT_MIN), s.high), g = lossv_set(gamma), g1 = lossv_top(g);
-    const lossv_pair y = LOSSI_FN(log)(u, lossv_div(s.low, u), 40);
+    const lossv_pair y = lossv_log(u, lossv_div(s.low, u), 40);
     const lossv y1 = lossv_top(y.high);
     lossv x, error, t, scale;
-    error = lossv_add(lossv_mul(g1, lossv_sub(y.high, y1)), lossv_mul(lossv_sub(g, g1), y.high));
-    error = lossv_add(error, lossv_mul(g, y.low));
+    error = lossv_fma(g1, lossv_sub(y.high, y1), lossv_mul(lossv_sub(g, g1), y.high));
+    error = lossv_fma(g, y.low, error);
     x = lossv_two_sum(lossv_mul(g1, y1), error, &error);
     t = lossv_exp(x, lossv_set(40), lossv_set(-167 * LOSSV_LN2), &scale);
     t = lossv_add(lossv_fma(t, error, error), t);
@@ -898,7 +1365,7 @@ LOSSI_OP lossv LOSSI_FN(focus)(lossv_pair s, float gamma)
         const lossv both = lossv_mul(s.high, s.low);
         return lossv_mul(lossv_fma(s.high, s.high, lossv_add(both, both)), lossv_set(LOSSV_1_B));
     }
-    return lossv_power(s, gamma);
+    return LOSSI_FN(power)(s, gamma);
 }
 
 /* (a.high + a.low) / (1 + e.high + e.low) as a pair; inverse = 1 / (1 + e). */
@@ -908,360 +1375,488 @@ LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse)
     lossv error, b = lossv_two_sum(lossv_set(1), e.high, &error), rest;
     y.high = lossv_mul(a.high, inverse);
     rest = lossv_add(lossv_rest(a.high, y.high, b), a.low);
-    rest = lossv_sub(rest, lossv_mul(y.high, lossv_add(error, e.low)));
+    rest = lossv_fnma(y.high, lossv_add(error, e.low), rest);
     y.low = lossv_mul(rest, inverse);
     return y;
 }
 
 /* --- the softmax losses -------------------------------------------------------------------------
- * One sweep in blocks of LOSSV_N over the classes of a position (along), or over the classes of LOSSV_N
- * positions side by side (across): the block number of a class is its number / LOSSV_N, or its number.
+ * Up to LOSSV_N positions at a time, each a lane of what follows. Their classes are swept in blocks of
+ * LOSSV_N: block i holds classes LOSSV_N i .. of one position (along), or class i of each (across).
  *
  * The margin form: with a reference class r for each position, S = sum_{j != r} e^(x_j - x_r) gives
  *     lse = x_r + log1p(S),  p_r = 1 / (1 + S),  1 - p_r = S / (1 + S),  p_j = e^(x_j - x_r) / (1 + S),
- * none of which cancels where r leads. r is the target, which costs no sweep for the maximum, unless a
- * logit stands more than LOSSI_AHEAD above it; otherwise, or where other classes have a part in the
- * loss, r is the class of the greatest logit.
+ * none of which cancels where r leads. r is the target, a guess that saves the sweep for the maximum.
+ * Where a logit turns out to stand more than LOSSI_AHEAD above it, the sweep goes on with the greatest
+ * one as r, and what was summed and stored so far is multiplied by a constant. Where the other classes
+ * have most of the weight in the loss, r is the class of the greatest logit from the start.
  *
  * x_j - x_r is never rounded: e^(x_j) and e^(x_r) are reduced separately and meet as powers of two, with
  * k = x_r / ln 2 rounded; beyond LOSSI_NEAR, where that would lose bits, x_j - x_r is exact. */
-#define LOSSI_AHEAD 20.f
+#define LOSSI_AHEAD 30.f
 #define LOSSI_NEAR  300.f
-#define LOSSI_EXACT ((size_t)1 << 24) /* integers below are exact in float */
-#define LOSSI_TINY  7.8886091e-31f    /* 2^-100 */
-#define LOSSI_GROUP 4                 /* additions before the compensated one */
-
-/* What the kernels below work on. */
-typedef struct LOSSI_FN(view) {
-    const lossi_job *job;
-    const lossi_place *at;
-    int along;
-    size_t blocks, lanes; /* lanes: positions */
-    lossv on;             /* across: 1 where a position counts, 0 elsewhere */
-} LOSSI_FN(view);
-#define lossv_view LOSSI_FN(view)
+#define LOSSI_TINY  7.8886091e-31f /* 2^-100 */
 
 /* x_r and what follows from it */
-typedef struct LOSSI_FN(margin) {
-    lossv x, anchor, base, low, most; /* a logit minus anchor is safe up to most */
-    lossv scale, t;                   /* e^-(x - anchor) 2^k = scale (1 + t) */
-} LOSSI_FN(margin);
-#define lossv_margin LOSSI_FN(margin)
+typedef struct lossv_margin {
+    lossv x, anchor, k;    /* x_r, 0 or x_r, (x_r - anchor) / ln 2 rounded */
+    lossv base, low, most; /* of lossv_exp for B e^(x - anchor) 2^-k; x_r + LOSSI_AHEAD */
+} lossv_margin;
 
-LOSSI_OP lossv_view LOSSI_FN(look)(const lossi_job *job, const lossi_place *at, int along)
-{
-    lossv_view v;
-    v.job = job;
-    v.at = at;
-    v.along = along;
-    v.blocks = along ? (job->classes + (LOSSV_N - 1)) / LOSSV_N : job->classes;
-    v.lanes = along ? 1 : at->count;
-    v.on = lossv_live(v.lanes);
-    return v;
-}
-
-LOSSI_OP size_t LOSSI_FN(lanes)(const lossv_view *v, size_t i)
-{
-    return v->along ? v->job->classes - i * LOSSV_N : v->at->count;
-}
-
-LOSSI_OP size_t LOSSI_FN(offset)(const lossv_view *v, size_t i)
-{
-    return v->along ? i * LOSSV_N : i * v->at->step;
-}
-
-/* Block i of an array laid out like the logits; 0 for positions that do not count. */
-LOSSI_OP lossv LOSSI_FN(block)(const lossv_view *v, const float *p, size_t i, float fill)
-{
-    const lossv x =
-        lossv_load(p + LOSSI_FN(offset)(v, i), LOSSI_FN(lanes)(v, i), v->along ? fill : 0);
-    return v->along ? x : lossv_if_eq(v->on, lossv_set(1), x, lossv_set(0));
-}
-
-LOSSI_OP void LOSSI_FN(put)(const lossv_view *v, float *p, size_t i, lossv x)
-{
-    lossv_store(p + LOSSI_FN(offset)(v, i), LOSSI_FN(lanes)(v, i), x);
-}
-
-/* Element of class c of position l in an array laid out like the logits */
-LOSSI_OP size_t LOSSI_FN(element)(const lossv_view *v, size_t l, size_t c)
-{
-    return v->along ? c : c * v->at->step + l;
-}
-
-/* One number for each position -> lanes */
-LOSSI_OP lossv LOSSI_FN(spread)(const lossv_view *v, const float *each)
-{
-    return v->along ? lossv_set(each[0]) : lossv_load(each, v->lanes, 0);
-}
-
-/* Marks the reference classes r among the blocks from `begin` on: in the lane of r,
- * the number of its block less begin; in all other lanes -1. */
-LOSSI_OP lossv LOSSI_FN(mark)(const lossv_view *v, const size_t *r, size_t begin)
-{
-    float mark[LOSSV_N];
-    size_t l;
-    for (l = 0; l < LOSSV_N; l++) mark[l] = -1;
-    for (l = 0; l < v->lanes; l++) {
-        const size_t i = v->along ? r[l] / LOSSV_N : r[l];
-        if (i >= begin && i - begin < LOSSI_EXACT)
-            mark[v->along ? r[l] % LOSSV_N : l] = (float)(i - begin);
-    }
-    return LOSSI_FN(load_all)(mark);
-}
-
-/* The class of the greatest logit of each position, the first of several; NaN is passed over. */
-LOSSI_OP void LOSSI_FN(greatest)(const lossv_view *v, const float *x, size_t *r)
-{
-    float value[LOSSV_N], best[LOSSV_N];
-    size_t i, begin, l;
-    lossv top = lossv_set(-LOSSI_INF);
-    for (l = 0; l < LOSSV_N; l++) r[l] = v->along ? l : 0;
-    for (begin = 0; begin < v->blocks; begin = i) {
-        const size_t end = v->blocks - begin > LOSSI_EXACT ? begin + LOSSI_EXACT : v->blocks;
-        lossv number = lossv_set(0), where = lossv_set(-1);
-        for (i = begin; i < end; i++, number = lossv_add(number, lossv_set(1))) {
-            const lossv y = LOSSI_FN(block)(v, x, i, -LOSSI_INF);
-            where = lossv_if_lt(top, y, number, where);
-            top = lossv_if_lt(top, y, y, top);
-        }
-        lossv_store(best, LOSSV_N, where);
-        for (l = 0; l < LOSSV_N; l++)
-            if (best[l] >= 0)
-                r[l] = v->along ? (begin + (size_t)best[l]) * LOSSV_N + l : begin + (size_t)best[l];
-    }
-    if (v->along) {
-        lossv_store(value, LOSSV_N, top);
-        for (l = 1; l < LOSSV_N; l++) {
-            if (value[l] > value[0] ||
-                (value[l] == value[0] && r[l] < r[0] && r[l] < v->job->classes)) {
-                value[0] = value[l];
-                r[0] = r[l];
-            }
-        }
-    }
-}
+/* Sums over the classes of a position: S up to a factor, and where the loss has target terms t_c apart
+ * from an index ("soft"), margins = sum t_c (x_z - x_c) / 2 and rest = sum_{c != r} t_c. */
+typedef struct lossv_sums {
+    lossv_pair S, margins, rest;
+} lossv_sums;
 
 LOSSI_OP lossv_margin LOSSI_FN(margin_at)(lossv x)
 {
     const lossv zero = lossv_set(0);
+    const lossv y = lossv_max(lossv_set(-FLT_MAX), x); /* -inf - -inf is for the caller to see */
     lossv_margin m;
-    lossv d, k;
     m.x = x;
-    m.anchor = lossv_if_lt(lossv_abs(x), lossv_set(LOSSI_NEAR), zero, x);
-    d = lossv_sub(x, m.anchor);
-    lossv_pow2(d, zero, &k);
-    m.base = lossv_sub(lossv_set(40), k); /* terms come out times B */
+    m.anchor = lossv_if_lt(lossv_abs(y), lossv_set(LOSSI_NEAR), zero, y);
+    lossv_pow2(lossv_sub(y, m.anchor), zero, &m.k);
+    m.base = lossv_sub(lossv_set(40), m.k);
     m.low = lossv_mul(lossv_add(m.base, lossv_set(127)), lossv_set(-LOSSV_LN2));
-    m.most = lossv_add(d, lossv_set(LOSSI_AHEAD));
-    m.t = lossv_exp(lossv_sub(zero, d), k, lossv_set(-2 * LOSSI_NEAR), &m.scale);
+    m.most = lossv_add(x, lossv_set(LOSSI_AHEAD));
     return m;
 }
 
-/* Sums over the classes of a position. For the softmax losses beyond index targets ("soft"), with t_c
- * the target terms of class c: margins = sum t_c (x_r - x_c) / 2 and rest = sum_{c != r} t_c. */
-typedef struct LOSSI_FN(sums) {
-    lossv_pair S, margins, rest;
-    lossv top; /* of the logits less the anchor */
-} LOSSI_FN(sums);
-#define lossv_sums LOSSI_FN(sums)
-
-LOSSI_OP lossv_sums LOSSI_FN(nothing)(void)
+/* e^d 2^base for any d and base that meet in the range of a float */
+LOSSI_OP lossv LOSSI_FN(bridge)(lossv d, lossv base)
 {
-    lossv_sums y;
-    y.S.high = y.S.low = y.margins.high = y.margins.low = y.rest.high = y.rest.low = lossv_set(0);
-    y.top = lossv_set(-LOSSI_INF);
-    return y;
+    const lossv low = lossv_mul(lossv_add(base, lossv_set(127)), lossv_set(-LOSSV_LN2));
+    lossv s, t = lossv_exp(d, base, low, &s);
+    return lossv_fma(s, t, s);
+}
+
+/* Up to LOSSV_N positions on their way through a softmax loss, each a lane. */
+typedef struct lossv_group {
+    lossi_place at;
+    float *terms; /* where the terms go, one class terms_step after the other; or NULL */
+    size_t terms_step;
+    size_t t[LOSSV_N], r[LOSSV_N]; /* target (of an index) and reference class */
+    float on[LOSSV_N], x_r[LOSSV_N];
+    int guess, moved;  /* r is only a guess; r is not t for some position */
+    lossv mark;        /* across: r as a number, where it is below LOSSI_EXACT */
+    lossv x_t, x_z, w; /* logits of the target and of the first r, weight of the target */
+    float u[LOSSV_N], K[LOSSV_N], K2[LOSSV_N]; /* upstream; of term * K * K2 */
+    float g[LOSSV_N],
+        g_t[LOSSV_N]; /* gradient of r; what the target's is less, where it is not r */
+    lossv_margin m;
+    lossv_sums sums;
+} lossv_group;
+
+LOSSI_OP size_t LOSSI_FN(blocks)(const lossi_job *job, int along)
+{
+    return along ? (job->shape.classes + (LOSSV_N - 1)) / LOSSV_N : job->shape.classes;
+}
+
+/* Where class c of position l stands, with `step` from class to class or, along, from row to row */
+LOSSI_OP size_t LOSSI_FN(element)(int along, size_t step, size_t l, size_t c)
+{
+    return along ? l * step + c : c * step + l;
+}
+
+/* Lanes of block i that exist, and where it starts in an array whose classes are step apart */
+#define LOSSV_LANES(i)    (along ? job->shape.classes - (i)*LOSSV_N : at->count)
+#define LOSSV_AT(i, step) ((i) * (along ? (size_t)LOSSV_N : (step)))
+
+/* Marks the class r of each position among the blocks from `begin` on, across: number of its block less
+ * begin, or -1. */
+LOSSI_OP lossv LOSSI_FN(mark)(const size_t *r, size_t begin)
+{
+    float mark[LOSSV_N];
+    size_t l;
+    for (l = 0; l < LOSSV_N; l++)
+        mark[l] =
+            r[l] >= begin && r[l] - begin < LOSSI_EXACT ? (float)(int32_t)(r[l] - begin) : -1.f;
+    return lossv_load_all(mark);
+}
+
+/* The class of the greatest logit from block `from` on, the first of several; NaN is passed over.
+ * Along: of the one position at x. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const lossi_place *at,
+                                                 int along, const float *x, size_t from, size_t *r)
+{
+    const size_t blocks = LOSSI_FN(blocks)(job, along);
+    lossv top = lossv_set(-LOSSI_INF), number = lossv_set(0), where = lossv_set(-1);
+    float best[LOSSV_N];
+    size_t i, l, begin = from;
+    r[0] = from * (along ? LOSSV_N : 1);
+    for (l = 1; l < LOSSV_N && !along; l++) r[l] = from;
+    for (i = from; i < blocks; i++) {
+        const lossv y = lossv_load(x + LOSSV_AT(i, at->x_step), LOSSV_LANES(i), -LOSSI_INF);
+        if (!along) where = lossv_if_lt(top, y, number, where);
+        top = along ? lossv_max(y, top) : lossv_if_lt(top, y, y, top);
+        number = lossv_add(number, lossv_set(1));
+        if (!along && (i + 1 == blocks || i + 1 - begin == LOSSI_EXACT)) {
+            lossv_store(best, LOSSV_N, where);
+            for (l = 0; l < LOSSV_N; l++)
+                if (best[l] >= 0) r[l] = begin + (size_t)best[l];
+            begin = i + 1;
+            number = lossv_set(0);
+            where = lossv_set(-1);
+        }
+    }
+    if (!along) return;
+    lossv_store(best, LOSSV_N, top);
+    for (l = 1; l < LOSSV_N; l++) best[0] = best[l] > best[0] ? best[l] : best[0];
+    top = lossv_set(best[0]);
+    for (i = from; i < blocks; i++) {
+        const lossv y = lossv_load(x + i * LOSSV_N, LOSSV_LANES(i), LOSSI_NAN);
+        if (!lossv_any_lt(lossv_set(0), lossv_if_eq(y, top, lossv_set(1), lossv_set(0)))) continue;
+        for (l = 0; !(x[i * LOSSV_N + l] == best[0]);) l++;
+        r[0] = i * LOSSV_N + l;
+        return;
+    }
 }
 
 /* Target terms w_c q'_c of the classes in block i, but for the target of an index */
-LOSSI_OP lossv LOSSI_FN(target_terms)(const lossv_view *v, size_t i)
+LOSSI_OP lossv LOSSI_FN(target_terms)(const lossi_job *job, const lossi_place *at, int along,
+                                      const float *q, size_t i)
 {
-    const lossi_job *job = v->job;
-    const size_t m = LOSSI_FN(lanes)(v, i);
-    lossv w = v->along ? lossv_live(m) : lossv_set(1), q = lossv_set(job->uniform);
+    const size_t m = LOSSV_LANES(i);
+    lossv t = lossv_set(job->uniform);
+    if (q != NULL)
+        t = lossv_fma(lossv_load(q + LOSSV_AT(i, at->step), m, 0), lossv_set(job->keep), t);
     if (job->weight != NULL)
-        w = v->along ? lossv_load(job->weight + i * LOSSV_N, m, 0) : lossv_set(job->weight[i]);
-    if (v->at->q != NULL)
-        q = lossv_fma(LOSSI_FN(block)(v, v->at->q, i, 0), lossv_set(job->keep), q);
-    return lossv_mul(w, q);
+        t = lossv_mul(t, along ? lossv_load(job->weight + i * LOSSV_N, m, 0)
+                               : lossv_set(job->weight[i]));
+    return along && m < LOSSV_N ? lossv_mul(t, lossv_live(m)) : t;
 }
 
-/* B e^(x - x_r) up to the factor m.scale (1 + m.t), of block i; 0 at the marked class */
-LOSSI_OP lossv LOSSI_FN(term)(const lossv_view *v, const lossv_margin *m, const float *x, size_t i,
-                              lossv number, lossv mark, lossv *scale, lossv *top)
+/* The sweep meets a logit too far above the reference in blocks from `from` on: r becomes the class of
+ * the greatest logit, m its margin, and what has been summed and stored so far follows. Across, this
+ * happens to the positions concerned and to these only: what a position gets is its own affair.
+ * t is the reference class so far: it was left out, and is one of the others now. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi_place *at,
+                                               int along, size_t from, lossv top, const float *x,
+                                               float *terms, size_t step, lossv_margin *m,
+                                               size_t *r, lossv_sums *sums)
 {
-    lossv d = lossv_sub(LOSSI_FN(block)(v, x, i, -LOSSI_INF), m->anchor);
-    *top = lossv_max(d, *top);
-    d = lossv_if_eq(mark, number, lossv_set(-LOSSI_INF), d);
-    return lossv_exp(d, m->base, m->low, scale);
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const lossv_margin old = *m;
+    const lossv over = along ? one : lossv_if_lt(old.most, top, one, zero);
+    float over_l[LOSSV_N], x_l[LOSSV_N], behind[LOSSV_N], e_l[LOSSV_N];
+    size_t greatest[LOSSV_N], t[LOSSV_N] = {0}, i, l, lanes = along ? 1 : at->count;
+    lossv factor, e;
+
+    lossv_store(over_l, LOSSV_N, over);
+    lossv_store(x_l, LOSSV_N, old.x);
+    LOSSI_FN(greatest)(job, at, along, x, from, greatest);
+    for (l = 0; l < LOSSV_N; l++) behind[l] = 0;
+    for (l = 0; l < lanes; l++) {
+        if (!(over_l[l] > 0)) continue;
+        t[l] = r[l];
+        r[l] = greatest[l];
+        behind[l] = t[l] < from * (along ? LOSSV_N : 1) ? 1.f : 0.f;
+        x_l[l] = x[LOSSI_FN(element)(along, at->x_step, 0, r[l]) + (along ? 0 : l)];
+    }
+    *m = LOSSI_FN(margin_at)(along ? lossv_set(x_l[0]) : lossv_load_all(x_l));
+    factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor), lossv_sub(old.k, m->k));
+    sums->S.high = lossv_mul(sums->S.high, factor);
+    sums->S.low = lossv_mul(sums->S.low, factor);
+    for (i = 0; terms != NULL && i < from; i++) {
+        float *const p = terms + LOSSV_AT(i, step);
+        const size_t n = LOSSV_LANES(i);
+        lossv_store(p, n, lossv_mul(lossv_load(p, n, 0), factor));
+    }
+    e = LOSSI_FN(bridge)(lossv_sub(old.x, m->anchor), m->base);
+    e = lossv_if_eq(lossv_load_all(behind), one, e, zero);
+    lossv_accumulate(&sums->S, e);
+    lossv_store(e_l, LOSSV_N, e);
+    for (l = 0; l < lanes && terms != NULL; l++)
+        if (behind[l] > 0) terms[along ? t[l] : t[l] * step + l] = e_l[l];
 }
 
-/* The sweep: S, the further sums if soft, and the terms themselves if they are wanted.
+/* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t) */
+LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s)
+{
+    return lossv_exp(lossv_sub(x, m->anchor), m->base, m->low, s);
+}
+
+/* The class numbers of a block less `begin`, along; the block's number, across */
+LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
+{
+    static const float lossi_lanes[LOSSV_N] = {LOSSV_LANE};
+    const lossv first = lossv_set((float)(int32_t)(along ? i * LOSSV_N : i));
+    return along ? lossv_add(first, lossv_load_all(lossi_lanes)) : first;
+}
+
+/* A sweep on its way */
+typedef struct LOSSI_FN(walk) {
+    lossv_margin m;
+    lossv_sums y;
+    lossv ones, rests, margins, rest; /* sums over the present group of blocks */
+    lossv top;                        /* its greatest logit */
+    lossv half_z, mark, number;
+} LOSSI_FN(walk);
+
+/* One block of a sweep, of n lanes, which has r only where it is marked.
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. */
-LOSSI_OP void LOSSI_FN(sweep)(const lossv_view *v, const lossv_margin *m, const float *x,
-                              const size_t *r, int soft, float *terms, lossv_sums *sums)
+LOSSI_OP void LOSSI_FN(walk_on)(LOSSI_FN(walk) * w, const lossi_job *job, const lossi_place *at,
+                                int along, int soft, int fine, int marked, size_t i, size_t n,
+                                const float *x, const float *q, float *term, float *keep)
 {
-    const lossv zero = lossv_set(0), half = lossv_set(0.5f);
-    lossv_sums y = LOSSI_FN(nothing)();
-    lossv ones = zero, rests = zero;
-    size_t i, begin;
-
-    for (begin = 0; begin < v->blocks; begin = i) {
-        const size_t end = v->blocks - begin > LOSSI_EXACT ? begin + LOSSI_EXACT : v->blocks;
-        const lossv mark = LOSSI_FN(mark)(v, r, begin);
-        lossv number = zero;
-        for (i = begin; i < end; i++, number = lossv_add(number, lossv_set(1))) {
-            lossv s, t;
-            if (soft) {
-                const lossv w = LOSSI_FN(target_terms)(v, i);
-                const lossv h = lossv_sub(lossv_mul(half, m->x),
-                                          lossv_mul(half, LOSSI_FN(block)(v, x, i, -LOSSI_INF)));
-                lossv_accumulate(&y.margins, lossv_if_eq(w, zero, zero, lossv_mul(w, h)));
-                lossv_accumulate(&y.rest, lossv_if_eq(mark, number, zero, w));
-            }
-            t = LOSSI_FN(term)(v, m, x, i, number, mark, &s, &y.top);
-            ones = lossv_add(ones, s);
-            rests = lossv_fma(s, t, rests);
-            if (terms != NULL) LOSSI_FN(put)(v, terms, i, lossv_fma(s, t, s));
-            if ((i + 1) % LOSSI_GROUP == 0 || i + 1 == v->blocks) {
-                lossv_accumulate(&y.S, ones);
-                lossv_accumulate(&y.S, rests);
-                ones = rests = zero;
-            }
-        }
+    const lossv zero = lossv_set(0), raw = lossv_load(x, n, -LOSSI_INF);
+    lossv s, t = raw, e;
+    if (along) LOSSI_PREFETCH(x + LOSSI_SOON);
+    if (along && term != NULL) LOSSI_PREFETCH(term + LOSSI_SOON);
+    if (keep != NULL) lossv_store(keep, LOSSV_N, raw);
+    w->top = lossv_max(raw, w->top);
+    if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
+    t = LOSSI_FN(term)(t, &w->m, &s);
+    e = lossv_fma(s, t, s);
+    w->ones = lossv_add(w->ones, fine ? s : e);
+    if (fine) w->rests = lossv_fma(s, t, w->rests);
+    if (term != NULL) lossv_store(term, n, e);
+    if (soft) {
+        const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
+        const lossv c = LOSSI_FN(target_terms)(job, at, along, q, i);
+        w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
+        if (q != NULL)
+            w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
     }
-    if (v->along) {
-        y.S = lossv_gather(y.S);
-        if (soft) y.margins = lossv_gather(y.margins), y.rest = lossv_gather(y.rest);
-    }
-    *sums = y;
+    if (marked) w->number = lossv_add(w->number, lossv_set(along ? LOSSV_N : 1));
 }
 
-/* S of the margin form from the sum of terms, NaN unless x_r is finite */
-LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms)
+/* Sweeps the classes of one position (along, number l) or of all (across). Stores the terms
+ * B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to nearly twice the precision of a float. */
+LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft, int fine,
+                              size_t l)
 {
-    const lossv b = lossv_set(LOSSV_1_B), scale = lossv_mul(m->scale, b);
-    const lossv high = lossv_mul(terms.high, scale), low = lossv_mul(terms.low, scale);
+    const lossv zero = lossv_set(0);
+    const lossi_place *at = &g->at;
+    const size_t classes = job->shape.classes, blocks = LOSSI_FN(blocks)(job, along),
+                 count = at->count;
+    const size_t full = along ? classes / LOSSV_N : count == LOSSV_N ? blocks : 0;
+    const size_t x_step = along ? (size_t)LOSSV_N : at->x_step;
+    const size_t terms_step = along ? (size_t)LOSSV_N : g->terms_step;
+    const float *const x = at->x + (along ? l * at->x_step : 0);
+    const float *const q = soft && at->q != NULL ? at->q + (along ? l * at->step : 0) : NULL;
+    float *const terms = g->terms != NULL ? g->terms + (along ? l * g->terms_step : 0) : NULL;
+    float kept[LOSSI_GROUP * LOSSV_N]; /* logits of the group, where the terms replace them */
+    const int guess = g->guess, keep = guess && terms == x;
+    size_t i, begin, end, r0 = g->r[l];
+    LOSSI_FN(walk) w;
+
+#define LOSSV_WALK(marked, lanes) \
+    LOSSI_FN(walk_on) \
+    (&w, job, at, along, soft, fine, marked, i, lanes, x + i * x_step, q, \
+     terms != NULL ? terms + i * terms_step : NULL, keep ? kept + (i - begin) * LOSSV_N : NULL)
+    w.m = along ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
+    w.y.S.high = w.y.S.low = zero;
+    w.y.margins = w.y.rest = w.y.S;
+    w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
+    for (begin = 0; begin < blocks; begin = end) {
+        const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
+        const int marked = !along || (r0 / LOSSV_N >= begin && r0 / LOSSV_N < begin + LOSSI_GROUP);
+        end = blocks - begin > LOSSI_GROUP ? begin + LOSSI_GROUP : blocks;
+        if (along)
+            w.mark = lossv_set(marked ? (float)(int32_t)(r0 - begin * LOSSV_N) : -1.f);
+        else
+            w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
+        w.number = LOSSI_FN(number)(along, along ? 0 : begin - chunk);
+        w.ones = w.rests = w.margins = w.rest = zero;
+        w.top = lossv_set(-LOSSI_INF);
+        i = begin;
+        if (marked)
+            for (; i < end && i < full; i++) LOSSV_WALK(1, LOSSV_N);
+        else
+            for (; i < end && i < full; i++) LOSSV_WALK(0, LOSSV_N);
+        for (; i < end; i++) LOSSV_WALK(1, along ? classes - i * LOSSV_N : count);
+        if (guess && lossv_any_lt(w.m.most, w.top)) {
+            lossv_margin m = w.m; /* apart, so that the others can stay in registers */
+            lossv_sums y = w.y;
+            for (i = begin; i < end && keep; i++)
+                lossv_store(terms + i * terms_step, along ? classes - i * LOSSV_N : count,
+                            lossv_load_all(kept + (i - begin) * LOSSV_N));
+            LOSSI_FN(rebase)
+            (job, at, along, begin, w.top, x, terms, g->terms_step, &m, g->r + l, &y);
+            w.m = m;
+            w.y = y;
+            r0 = g->r[l];
+            g->moved = 1;
+            if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
+            end = begin; /* once more */
+            continue;
+        }
+        if (fine) { /* |rests| < ones: their sum and its error */
+            const lossv sum = lossv_add(w.ones, w.rests);
+            w.y.S.low = lossv_add(w.y.S.low, lossv_sub(w.rests, lossv_sub(sum, w.ones)));
+            w.ones = sum;
+        }
+        lossv_accumulate(&w.y.S, w.ones);
+        if (soft) lossv_accumulate(&w.y.margins, w.margins);
+        if (soft && q != NULL) lossv_accumulate(&w.y.rest, w.rest);
+    }
+#undef LOSSV_WALK
+    g->m = w.m;
+    g->sums = w.y;
+}
+
+/* The sums of each position in its lane; those of positions that are not on may be anything. */
+LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int along, int soft,
+                                  int fine)
+{
+    (void)along;
+#if LOSSV_N > 1
+    if (along) {
+        float tiles[6][LOSSV_N * LOSSV_N]; /* what belongs to position l in row l */
+        const lossv zero = lossv_set(0);
+        size_t l;
+        for (l = 0; l < LOSSV_N; l++) {
+            lossv_sums *const y = &g->sums;
+            y->S.high = y->S.low = y->margins.high = y->margins.low = y->rest.high = y->rest.low =
+                zero;
+            if (g->on[l] > 0) {
+                const size_t guessed = g->r[l];
+                LOSSI_FN(sweep)(job, g, 1, soft, fine, l);
+                if (g->r[l] != guessed) {
+                    float lanes[LOSSV_N];
+                    lossv_store(lanes, LOSSV_N, g->m.x);
+                    g->x_r[l] = lanes[0];
+                }
+            }
+            lossv_store(tiles[0] + l * LOSSV_N, LOSSV_N, y->S.high);
+            lossv_store(tiles[1] + l * LOSSV_N, LOSSV_N, y->S.low);
+            if (!soft) continue;
+            lossv_store(tiles[2] + l * LOSSV_N, LOSSV_N, y->margins.high);
+            lossv_store(tiles[3] + l * LOSSV_N, LOSSV_N, y->margins.low);
+            lossv_store(tiles[4] + l * LOSSV_N, LOSSV_N, y->rest.high);
+            lossv_store(tiles[5] + l * LOSSV_N, LOSSV_N, y->rest.low);
+        }
+        g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
+        g->sums.S = LOSSI_FN(gather)(tiles[0], tiles[1]);
+        if (soft) g->sums.margins = LOSSI_FN(gather)(tiles[2], tiles[3]);
+        if (soft) g->sums.rest = LOSSI_FN(gather)(tiles[4], tiles[5]);
+        return;
+    }
+#endif
+    LOSSI_FN(sweep)(job, g, 0, soft, fine, 0);
+    if (!g->moved) return;
+    lossv_store(g->x_r, LOSSV_N, g->m.x);
+}
+
+/* S of the margin form from the sum of terms, NaN unless x_r is finite; *unit is the factor that makes
+ * p_j = term * *unit / (1 + S). */
+LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms, lossv *unit)
+{
+    const lossv d = lossv_sub(m->anchor, lossv_max(lossv_set(-FLT_MAX), m->x));
+    lossv s, t = lossv_exp(d, m->k, lossv_set(-2 * LOSSI_NEAR), &s), high, low;
     lossv_pair S;
-    S.high = lossv_two_sum(high, lossv_fma(high, m->t, lossv_fma(low, m->t, low)), &S.low);
+    s = lossv_mul(s, lossv_set(LOSSV_1_B));
+    high = lossv_mul(terms.high, s);
+    low = lossv_mul(terms.low, s);
+    S.high = lossv_two_sum(high, lossv_fma(high, t, lossv_fma(low, t, low)), &S.low);
     S.high = lossv_add(S.high, lossv_sub(m->x, m->x));
+    *unit = lossv_fma(s, t, s);
     return S;
 }
 
-/* The logits of the classes r, one for each position */
-LOSSI_OP lossv LOSSI_FN(logits_at)(const lossv_view *v, const float *x, const size_t *r)
+/* Reads the targets, and settles the reference classes and their margins. */
+LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, int soft)
 {
-    float y[LOSSV_N] = {0};
-    size_t l;
-    for (l = 0; l < v->lanes; l++) y[l] = x[LOSSI_FN(element)(v, l, r[l])];
-    return v->along ? lossv_set(y[0])
-                    : lossv_if_eq(v->on, lossv_set(1), lossv_load(y, v->lanes, 0), lossv_set(0));
-}
+    const lossi_place *at = &g->at;
+    const int index = soft != 2 && at->q == NULL;
+    float each[LOSSV_N], mark[LOSSV_N];
+    size_t greatest[LOSSV_N], l;
+    int swept = 0;
 
-/* True if no logit is too far above its reference. Otherwise r becomes the class of the greatest logit for
- * the positions where one is, and for these only: what a position gets is its own affair. */
-LOSSI_OP int LOSSI_FN(within)(const lossv_view *v, const lossv_margin *m, lossv top, const float *x,
-                              size_t *r)
-{
-    float most[LOSSV_N], value[LOSSV_N];
-    size_t greatest[LOSSV_N], l, k;
-    if (lossv_all_le(top, m->most)) return 1;
-    lossv_store(most, LOSSV_N, m->most);
-    lossv_store(value, LOSSV_N, top);
-    LOSSI_FN(greatest)(v, x, greatest);
-    for (l = 0; l < v->lanes; l++) {
-        int inside = 1;
-        for (k = 0; k < LOSSV_N; k++)
-            if ((v->along || k == l) && !(value[k] <= most[k])) inside = 0;
-        if (!inside) r[l] = greatest[l];
+    lossv_store(g->on, LOSSV_N, lossv_live(at->count));
+    if (!index || at->count < LOSSV_N)
+        for (l = 0; l < LOSSV_N; l++) g->t[l] = g->r[l] = 0, g->x_r[l] = mark[l] = 0;
+    g->guess = index;
+    g->moved = !index;
+    g->w = lossv_set(job->keep * job->alpha);
+    if (index) {
+        lossi_labels(job, at->first, at->count, g->t, g->on);
+        for (l = 0; l < at->count; l++) {
+            const size_t t = g->t[l];
+            g->r[l] = t;
+            g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, t)];
+            mark[l] = t < LOSSI_EXACT ? (float)(int32_t)t : -1.f;
+        }
+        if (job->weight != NULL) {
+            for (l = 0; l < LOSSV_N; l++) each[l] = job->weight[g->t[l]];
+            g->w = lossv_mul(g->w, lossv_load_all(each));
+        }
+    } else {
+        g->w = lossv_set(0);
     }
-    return 0;
+    g->mark = lossv_load_all(mark);
+    g->x_t = lossv_load_all(g->x_r);
+    lossv_store(g->u, LOSSV_N,
+                job->upstream != NULL ? lossv_load(job->upstream + at->first, at->count, 0)
+                                      : lossv_set(job->factor));
+    if (soft) { /* the target is a good guess if it has half of the weight */
+        const float all = (float)((losses_wide)job->uniform * job->all_weight);
+        for (l = 0; l < at->count; l++) {
+            const float w_t = index && job->weight != NULL ? job->weight[g->t[l]] : 1.f;
+            if (!(g->on[l] > 0) ||
+                (index && (job->keep + 2 * job->uniform) * w_t >= all && g->x_r[l] >= -FLT_MAX))
+                continue;
+            if (along)
+                LOSSI_FN(greatest)(job, at, 1, at->x + l * at->x_step, 0, &g->r[l]);
+            else if (!swept)
+                LOSSI_FN(greatest)(job, at, 0, at->x, 0, greatest), swept = 1;
+            if (!along) g->r[l] = greatest[l];
+            g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])];
+            g->moved = 1;
+        }
+        if (!along && g->moved) g->mark = LOSSI_FN(mark)(g->r, 0);
+    }
+    g->x_z = lossv_load_all(g->x_r);
+    g->m = LOSSI_FN(margin_at)(g->x_z);
 }
 
-/* Cross-entropy with all its options, and focal as a function of it: with s = 1 - p_t,
+/* The losses, and what the gradient needs: cross-entropy with all its options, and focal as a function of
+ * it: with s = 1 - p_t,
  *     focal = a s^gamma l,  dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s).
  * Gradient: (A + Z) p_j - t_j with A = sum t_c and Z = 2 z lse; at r, where p_r > 1/2, that is
  * (A - t_r) - A (1 - p_r) + Z p_r with A - t_r summed over the others, so that nothing cancels. */
-LOSSI_OP void LOSSI_FN(softmax)(const lossi_job *job, const lossi_place *at, int along, int soft)
+LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, int soft, int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), half = lossv_set(0.5f);
-    lossv_view v = LOSSI_FN(look)(job, at, along);
-    float on[LOSSV_N] = {0}, w_l[LOSSV_N] = {0}, u_l[LOSSV_N] = {0}, t_r_l[LOSSV_N] = {0},
-          leads_l[LOSSV_N] = {0};
-    float g[LOSSV_N], g_t[LOSSV_N], old[LOSSV_N] = {0};
-    size_t t[LOSSV_N], r[LOSSV_N], l, i, begin;
+    const lossv tiny = lossv_set(LOSSI_TINY), on = lossv_load_all(g->on);
+    const lossi_place *at = &g->at;
+    const lossv w = g->w, u = lossv_load_all(g->u), x_z = g->x_z;
     const int index = at->q == NULL;
-    const int focal = !soft && job->loss == LOSSI_FOCAL;
-    int guess = 1, swept, within;
-    float *terms = at->grad != NULL && !job->accumulate ? at->grad : NULL;
-    lossv_margin m;
-    lossv_sums sums;
-    lossv_pair S, L;
-    lossv x_t, inverse, s, l_r, lse, error, loss, rest, A, Z, u, w, K, K2, c, leads, lag, t_r, g_r;
+    float each[LOSSV_N], more[LOSSV_N];
+    size_t l;
+    lossv unit, s, lse, loss, A, Z = zero, lag, leads = index ? one : zero;
+    const lossv_pair S = LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit);
+    const lossv inverse = lossv_div(one, lossv_add(one, S.high));
+    const lossv_pair L = lossv_log1p(S, inverse);
+    const lossv l_r = lossv_add(L.high, L.low); /* lse - x_r */
+    lossv rest, t_r;
 
-    for (l = 0; l < v.lanes; l++) {
-        int64_t target = index ? lossi_target(job->targets, at->first + l) : 0;
-        on[l] = !index || target != job->ignore ? 1.f : 0.f;
-        t[l] = on[l] > 0 ? (size_t)target : 0;
-        w_l[l] = job->weight != NULL && index ? job->weight[t[l]] : 1.f;
-        u_l[l] = !(on[l] > 0)            ? 0.f
-                 : job->upstream != NULL ? job->upstream[at->first + l]
-                                         : job->factor;
-        r[l] = t[l];
+    if (index && g->moved) {
+        for (l = 0; l < LOSSV_N; l++) each[l] = g->r[l] == g->t[l] ? 1.f : 0.f;
+        leads = lossv_load_all(each);
     }
-    if (along && !(on[0] > 0)) {
-        for (i = 0; terms != NULL && i < job->classes; i++) terms[i] = 0;
-        if (job->log_sum_exp != NULL) job->log_sum_exp[at->first] = 0;
-        at->loss[0] = 0;
-        return;
-    }
-    v.on = LOSSI_FN(spread)(&v, on);
-
-    if (soft) LOSSI_FN(greatest)(&v, at->x, r);
-    x_t = LOSSI_FN(logits_at)(&v, at->x, t);
-    do { /* in place there is one sweep only, so look before it */
-        m = LOSSI_FN(margin_at)(LOSSI_FN(logits_at)(&v, at->x, r));
-        swept = soft || !guess || terms != at->x;
-        sums = LOSSI_FN(nothing)();
-        if (swept) {
-            LOSSI_FN(sweep)(&v, &m, at->x, r, soft, terms, &sums);
-        } else {
-            for (i = 0; i < v.blocks; i++)
-                sums.top = lossv_max(lossv_sub(LOSSI_FN(block)(&v, at->x, i, -LOSSI_INF), m.anchor),
-                                     sums.top);
-        }
-        within = soft || !guess || LOSSI_FN(within)(&v, &m, sums.top, at->x, r);
-        guess = 0;
-    } while (!within || !swept);
-
-    S = LOSSI_FN(margin_sum)(&m, sums.S);
-    inverse = lossv_div(one, lossv_add(one, S.high));
-    L = lossv_log1p(S, inverse);
-    l_r = lossv_add(L.high, L.low); /* lse - x_r */
-    lse = lossv_two_sum(m.x, L.high, &error);
-    lse = lossv_add(lse, lossv_add(error, L.low));
-    for (l = 0; l < v.lanes; l++) {
-        leads_l[l] = index && r[l] == t[l] ? 1.f : 0.f;
-        t_r_l[l] = 0;
-        if (soft) {
-            t_r_l[l] = job->uniform;
-            if (!index) t_r_l[l] += job->keep * at->q[LOSSI_FN(element)(&v, l, r[l])];
-            if (job->weight != NULL) t_r_l[l] *= job->weight[r[l]];
-        }
-    }
-    leads = LOSSI_FN(spread)(&v, leads_l);
-    t_r = LOSSI_FN(spread)(&v, t_r_l);
-    u = LOSSI_FN(spread)(&v, u_l);
-    w = lossv_mul(LOSSI_FN(spread)(&v, w_l), lossv_set(focal ? job->alpha : job->keep));
-    if (!index) w = zero; /* from here on the weight of the target class of an index */
-    lag = lossv_sub(lossv_mul(m.x, half),
-                    lossv_mul(x_t, half)); /* (x_r - x_t) / 2: may not overflow */
-    lag = lossv_mul(w, lossv_if_eq(w, zero, lossv_min(lossv_set(FLT_MAX), lag), lag));
     rest = lossv_if_eq(leads, one, zero, w);
-    t_r = lossv_add(t_r, lossv_sub(w, rest));
+    t_r = lossv_sub(w, rest);
     A = w;
-    Z = zero;
+    if (soft) {
+        for (l = 0; l < LOSSV_N; l++) {
+            const size_t r = g->r[l];
+            const float w_r = job->weight != NULL ? job->weight[r] : 1.f;
+            float q = job->uniform;
+            if (!index && l < at->count)
+                q += job->keep * at->q[LOSSI_FN(element)(along, at->step, l, r)];
+            each[l] = w_r * q;
+            more[l] = (float)((losses_wide)job->uniform * (job->all_weight - (losses_wide)w_r));
+        }
+        rest = lossv_add(rest, index ? lossv_load_all(more) : lossv_collapse(g->sums.rest));
+        t_r = lossv_add(t_r, lossv_load_all(each));
+        A = lossv_add(rest, t_r);
+    }
+    /* half of sum t_c (x_r - x_c), which may not overflow; 0 where A is */
+    lag = lossv_fnma(x_z, half, lossv_mul(g->m.x, half));
+    lag = lossv_mul(A, lossv_if_eq(A, zero, lossv_min(lossv_set(FLT_MAX), lag), lag));
     s = lossv_mul(S.high, inverse);
     if (focal) {
         lossv_pair scaled, focus;
@@ -1280,191 +1875,432 @@ LOSSI_OP void LOSSI_FN(softmax)(const lossi_job *job, const lossi_place *at, int
         rest = lossv_if_eq(leads, one, zero, A);
         t_r = lossv_sub(A, rest);
     } else {
-        if (soft) {
-            rest = lossv_add(rest, lossv_collapse(sums.rest));
-            A = lossv_add(rest, t_r);
-            lag = lossv_add(lag, lossv_collapse(sums.margins));
+        if (soft) { /* the target of an index is w of the sum, and stands at x_t */
+            const lossv d = lossv_fnma(g->x_t, half, lossv_mul(x_z, half));
+            lag = lossv_add(lag, lossv_collapse(g->sums.margins));
+            lag = lossv_add(lag, lossv_if_eq(w, zero, zero, lossv_mul(w, d)));
         }
         loss = lossv_fma(A, l_r, lossv_add(lag, lag));
-        Z = lossv_mul(lossv_set(job->z_loss), lse);
-        loss = lossv_fma(Z, lse, loss);
-        Z = lossv_add(Z, Z);
     }
-    lossv_store(at->loss, v.lanes, lossv_if_eq(v.on, one, loss, zero));
-    if (job->log_sum_exp != NULL)
-        lossv_store(job->log_sum_exp + at->first, v.lanes, lossv_if_eq(v.on, one, lse, zero));
-    if (at->grad == NULL) return;
+    if (job->log_sum_exp != NULL || job->z_loss > 0) {
+        lossv error;
+        lse = lossv_two_sum(g->m.x, L.high, &error);
+        lse = lossv_add(lse, lossv_add(error, L.low));
+        Z = lossv_mul(lossv_set(job->z_loss), lse);
+        if (!focal) loss = lossv_fma(Z, lse, loss);
+        Z = lossv_add(Z, Z);
+        if (job->log_sum_exp != NULL)
+            lossv_store(job->log_sum_exp + at->first, at->count, lossv_if_eq(on, one, lse, zero));
+    }
+    lossv_store(at->loss, at->count, lossv_if_eq(on, one, loss, zero));
 
-    g_r = lossv_if_lt(S.high, one, lossv_sub(rest, lossv_mul(A, s)),
-                      lossv_sub(lossv_mul(A, inverse), t_r));
-    lossv_store(g, LOSSV_N, lossv_mul(u, lossv_fma(Z, inverse, g_r)));
-    lossv_store(g_t, LOSSV_N, lossv_mul(u, focal ? A : w));
-    c = lossv_mul(lossv_mul(lossv_fma(m.scale, m.t, m.scale), lossv_set(LOSSV_1_B)),
-                  inverse); /* B e^(x_j - x_r) to p_j */
-    K2 = lossv_mul(u, lossv_add(A, Z));
-    K = lossv_mul(K2, c);
-    K2 = lossv_if_lt(lossv_abs(K), lossv_set(LOSSI_TINY), K2,
-                     one); /* a tiny K would not be a normal number */
-    K = lossv_if_lt(lossv_abs(K), lossv_set(LOSSI_TINY), c, K);
-    for (l = 0; l < v.lanes && job->accumulate; l++)
-        old[l] = at->grad[LOSSI_FN(element)(&v, l, r[l])];
-    for (begin = 0; begin < v.blocks; begin = i) {
-        const size_t end = v.blocks - begin > LOSSI_EXACT ? begin + LOSSI_EXACT : v.blocks;
-        const lossv mark = LOSSI_FN(mark)(&v, r, begin);
-        lossv number = zero;
-        for (i = begin; i < end; i++, number = lossv_add(number, one)) {
-            const lossv previous =
-                lossv_load(at->grad + LOSSI_FN(offset)(&v, i), LOSSI_FN(lanes)(&v, i), 0);
-            lossv y;
-            if (job->accumulate) {
-                y = LOSSI_FN(term)(&v, &m, at->x, i, number, mark, &s, &sums.top);
-                y = lossv_fma(s, y, s);
-            } else {
-                y = previous;
-            }
-            y = lossv_mul(lossv_mul(y, K), K2);
-            if (soft) y = lossv_sub(y, lossv_mul(u, LOSSI_FN(target_terms)(&v, i)));
-            if (job->accumulate) y = lossv_add(previous, y);
-            LOSSI_FN(put)(&v, at->grad, i, y);
+    s = lossv_if_lt(S.high, one, lossv_fnma(A, s, rest), lossv_sub(lossv_mul(A, inverse), t_r));
+    lossv_store(g->g, LOSSV_N, lossv_mul(u, lossv_fma(Z, inverse, s)));
+    lossv_store(g->g_t, LOSSV_N, lossv_mul(u, focal ? A : w));
+    unit = lossv_mul(unit, inverse); /* p_j = term * unit */
+    A = lossv_mul(u, lossv_add(A, Z));
+    s = lossv_mul(A, unit);
+    /* below tiny s might not be a normal number */
+    lossv_store(g->K2, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, A, one));
+    lossv_store(g->K, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, unit, s));
+}
+
+/* The gradient of one position (along, number l) or of all (across): u ((A + Z) p_j - t_j) where on, with
+ * u (A + Z) p_j = term * K * K2; the terms are computed again where they have not been stored. */
+LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int along, int soft,
+                                 size_t l)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const lossi_place *at = &g->at;
+    const size_t classes = job->shape.classes, blocks = LOSSI_FN(blocks)(job, along),
+                 count = at->count;
+    const size_t full = along ? classes / LOSSV_N : count == LOSSV_N ? blocks : 0;
+    const size_t x_step = along ? (size_t)LOSSV_N : at->x_step;
+    const size_t step = along ? (size_t)LOSSV_N : at->step;
+    const size_t terms_step = along ? (size_t)LOSSV_N : g->terms_step;
+    const float *const x = at->x + (along ? l * at->x_step : 0);
+    const float *const q = soft && at->q != NULL ? at->q + (along ? l * at->step : 0) : NULL;
+    const float *const terms = g->terms != NULL ? g->terms + (along ? l * g->terms_step : 0) : NULL;
+    float *const grad = at->grad + (along ? l * at->step : 0);
+    const size_t r = g->r[l], t = g->t[l];
+    const float old = job->accumulate && along ? grad[r] : 0;
+    const lossv K = along ? lossv_set(g->K[l]) : lossv_load_all(g->K);
+    const lossv K2 = along ? lossv_set(g->K2[l]) : lossv_load_all(g->K2);
+    const lossv u = along ? lossv_set(g->u[l]) : lossv_load_all(g->u);
+    const lossv on = lossv_load_all(g->on), g_r = lossv_load_all(g->g);
+    const lossv_margin m =
+        along && terms == NULL ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
+    lossv number = zero, mark = g->mark;
+    size_t i;
+    i = 0;
+    if (terms != NULL && !job->accumulate && !job->ignored) {
+        const size_t end = full < LOSSI_EXACT ? full : LOSSI_EXACT;
+        for (; i < end; i++) {
+            lossv y = lossv_mul(lossv_mul(lossv_load_all(terms + i * terms_step), K), K2);
+            if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, q, i), y);
+            if (!along) y = lossv_if_eq(mark, number, g_r, y), number = lossv_add(number, one);
+            lossv_store(grad + i * step, LOSSV_N, y);
         }
     }
-    for (l = 0; l < v.lanes; l++) {
-        if (!(on[l] > 0)) continue;
-        if (index && r[l] != t[l]) at->grad[LOSSI_FN(element)(&v, l, t[l])] -= g_t[l];
-        at->grad[LOSSI_FN(element)(&v, l, r[l])] = job->accumulate ? old[l] + g[l] : g[l];
+    for (; i < blocks; i++) {
+        const size_t n = i < full ? LOSSV_N : along ? classes - i * LOSSV_N : count;
+        float *const to = grad + i * step;
+        lossv y;
+        if (terms != NULL) {
+            y = lossv_load(terms + i * terms_step, n, 0);
+        } else {
+            lossv s;
+            y = lossv_load(x + i * x_step, n, -LOSSI_INF);
+            y = LOSSI_FN(term)(y, &m, &s);
+            y = lossv_fma(s, y, s);
+        }
+        y = lossv_mul(lossv_mul(y, K), K2);
+        if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, q, i), y);
+        if (!along) {
+            if (i % LOSSI_EXACT == 0 && i > 0) mark = LOSSI_FN(mark)(g->r, i), number = zero;
+            y = lossv_if_eq(mark, number, g_r, y);
+            y = lossv_if_eq(on, one, y, zero);
+            number = lossv_add(number, one);
+        }
+        if (job->accumulate) y = lossv_add(lossv_load(to, n, 0), y);
+        lossv_store(to, n, y);
+    }
+    if (along) {
+        grad[r] = job->accumulate ? old + g->g[l] : g->g[l];
+        if (at->q == NULL && r != t) grad[t] -= g->g_t[l];
+    } else if (at->q == NULL && g->moved) {
+        for (i = 0; i < count; i++)
+            if (g->on[i] > 0 && g->r[i] != g->t[i]) grad[g->t[i] * at->step + i] -= g->g_t[i];
     }
 }
 
-LOSSI_OP void LOSSI_FN(log_softmax)(const lossi_job *job, const lossi_place *at, int along)
+LOSSI_OP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, int along, int soft)
 {
-    const lossv_view v = LOSSI_FN(look)(job, at, along);
-    size_t r[LOSSV_N], i;
-    lossv_margin m;
-    lossv_sums sums;
-    lossv_pair S;
-    lossv x;
-    LOSSI_FN(greatest)(&v, at->x, r);
-    m = LOSSI_FN(margin_at)(LOSSI_FN(logits_at)(&v, at->x, r));
-    LOSSI_FN(sweep)(&v, &m, at->x, r, 0, NULL, &sums);
-    S = LOSSI_FN(margin_sum)(&m, sums.S);
-    S = lossv_log1p(S, lossv_div(lossv_set(1), lossv_add(lossv_set(1), S.high)));
-    for (i = 0; i < v.blocks; i++) {
-        x = lossv_sub(LOSSI_FN(block)(&v, at->x, i, 0), m.x);
-        LOSSI_FN(put)(&v, at->grad, i, lossv_sub(x, lossv_add(S.high, S.low)));
+    const lossi_place *at = &g->at;
+    size_t l, i;
+    if (!along) {
+        LOSSI_FN(gradient)(job, g, 0, soft, 0);
+        return;
+    }
+    for (l = 0; l < at->count; l++) {
+        float *const y = at->grad + l * at->step;
+        if (g->on[l] > 0)
+            LOSSI_FN(gradient)(job, g, 1, soft, l);
+        else
+            for (i = 0; i < job->shape.classes && !job->accumulate; i++) y[i] = 0;
+    }
+}
+
+/* x - lse */
+LOSSI_OP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int along)
+{
+    const lossi_place *at = &g->at;
+    const size_t blocks = LOSSI_FN(blocks)(job, along);
+    float L_l[LOSSV_N];
+    lossv unit;
+    const lossv_pair S = LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit);
+    lossv_pair L = lossv_log1p(S, lossv_div(lossv_set(1), lossv_add(lossv_set(1), S.high)));
+    size_t l, i;
+    L.high = lossv_add(L.high, L.low);
+    lossv_store(L_l, LOSSV_N, L.high);
+    for (l = 0; l < (along ? at->count : 1); l++) {
+        const lossv x_r = along ? lossv_set(g->x_r[l]) : g->m.x,
+                    low = along ? lossv_set(L_l[l]) : L.high;
+        for (i = 0; i < blocks; i++) {
+            const size_t n = LOSSV_LANES(i),
+                         k = (along ? l * at->x_step : 0) + LOSSV_AT(i, at->x_step);
+            const lossv y = lossv_sub(lossv_sub(lossv_load(at->x + k, n, 0), x_r), low);
+            lossv_store(at->grad + (along ? l * at->step : 0) + LOSSV_AT(i, at->step), n, y);
+        }
     }
 }
 
 LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossi_place *at, int along)
 {
-    const lossv_view v = LOSSI_FN(look)(job, at, along);
-    lossv_pair total = {lossv_set(0), lossv_set(0)};
-    lossv U, s, t;
-    size_t i;
-    for (i = 0; i < v.blocks; i++) lossv_accumulate(&total, LOSSI_FN(block)(&v, at->q, i, 0));
-    if (v.along) total = lossv_gather(total);
-    U = lossv_collapse(total);
-    for (i = 0; i < v.blocks; i++) {
-        t = lossv_exp(LOSSI_FN(block)(&v, at->x, i, 0), lossv_set(40), lossv_set(-167 * LOSSV_LN2),
-                      &s);
-        t = lossv_mul(lossv_mul(lossv_fma(s, t, s), U), lossv_set(LOSSV_1_B));
-        LOSSI_FN(put)(&v, at->grad, i, lossv_sub(LOSSI_FN(block)(&v, at->q, i, 0), t));
+    const size_t blocks = LOSSI_FN(blocks)(job, along);
+    size_t l, i;
+    for (l = 0; l < (along ? at->count : 1); l++) {
+        const size_t row = along ? l * at->step : 0, x_row = along ? l * at->x_step : 0;
+        lossv_pair total = {lossv_set(0), lossv_set(0)};
+        lossv U, s, t;
+        for (i = 0; i < blocks; i++)
+            lossv_accumulate(&total,
+                             lossv_load(at->q + row + LOSSV_AT(i, at->step), LOSSV_LANES(i), 0));
+        U = lossv_collapse(total);
+        if (along) {
+            const lossi_sum sum = LOSSI_FN(sum)(total);
+            U = lossv_set((float)lossi_total(&sum));
+        }
+        for (i = 0; i < blocks; i++) {
+            const size_t n = LOSSV_LANES(i), k = row + LOSSV_AT(i, at->step);
+            t = lossv_load(at->x + x_row + LOSSV_AT(i, at->x_step), n, 0);
+            t = lossv_exp(t, lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
+            t = lossv_mul(lossv_mul(lossv_fma(s, t, s), U), lossv_set(LOSSV_1_B));
+            lossv_store(at->grad + k, n, lossv_sub(lossv_load(at->q + k, n, 0), t));
+        }
     }
 }
 
-LOSSI_OP void LOSSI_FN(positions)(const lossi_job *job, const lossi_place *at, int along)
+/* Takes n groups, step by step, so that what waits in one goes on in another. */
+LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, int along, int soft,
+                                int focal)
 {
-    if (job->loss == LOSSI_LOG_SOFTMAX)
-        LOSSI_FN(log_softmax)(job, at, along);
-    else if (job->loss == LOSSI_LOG_SOFTMAX_G)
-        LOSSI_FN(log_softmax_gradient)(job, at, along);
-    else if (at->q != NULL || job->uniform > 0)
-        LOSSI_FN(softmax)(job, at, along, 1);
-    else
-        LOSSI_FN(softmax)(job, at, along, 0);
+    size_t i;
+    for (i = 0; i < n; i++) LOSSI_FN(begin)(job, g + i, along, soft);
+    for (i = 0; i < n; i++) LOSSI_FN(sweep_all)(job, g + i, along, soft, focal);
+    for (i = 0; i < n; i++) LOSSI_FN(finish)(job, g + i, along, soft, focal);
+    for (i = 0; i < n && g->at.grad != NULL; i++) LOSSI_FN(gradients)(job, g + i, along, soft);
 }
 
-/* at->count positions side by side, at->step from class to class */
-LOSSI_KERNEL void LOSSI_FN(across)(const lossi_job *job, const lossi_place *at)
+LOSSI_OP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, int along)
 {
-    LOSSI_FN(positions)(job, at, 0);
+    size_t i;
+    if (job->loss == LOSSI_LOG_SOFTMAX) {
+        for (i = 0; i < n; i++) {
+            g[i].terms = NULL;
+            LOSSI_FN(begin)(job, g + i, along, 2);
+            LOSSI_FN(sweep_all)(job, g + i, along, 0, 0);
+            LOSSI_FN(log_softmax)(job, g + i, along);
+        }
+    } else if (job->loss == LOSSI_LOG_SOFTMAX_G) {
+        for (i = 0; i < n; i++) LOSSI_FN(log_softmax_gradient)(job, &g[i].at, along);
+    } else if (job->loss == LOSSI_FOCAL) {
+        LOSSI_FN(take_as)(job, g, n, along, 0, 1);
+    } else if (g->at.q != NULL || job->uniform > 0) {
+        LOSSI_FN(take_as)(job, g, n, along, 1, 0);
+    } else {
+        LOSSI_FN(take_as)(job, g, n, along, 0, 0);
+    }
+}
+
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(across)(const lossi_job *job, lossv_group *g, size_t n)
+{
+    LOSSI_FN(take)(job, g, n, 0);
 }
 
 #if LOSSV_N > 1
-/* One position whose classes are contiguous */
-LOSSI_KERNEL void LOSSI_FN(along)(const lossi_job *job, const lossi_place *at)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(along)(const lossi_job *job, lossv_group *g)
 {
-    LOSSI_FN(positions)(job, at, 1);
+    LOSSI_FN(take)(job, g, 1, 1);
 }
 
-/* at->count rows of few contiguous classes, at->step from row to row: turned so that they lie across */
-LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, const lossi_place *at)
+/* Rows, at->step apart: count of them, first the number of the first. */
+LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t count, float *losses)
 {
-    float x[LOSSI_FEW * LOSSV_N], q[LOSSI_FEW * LOSSV_N], grad[LOSSI_FEW * LOSSV_N];
-    lossi_job turned_job = *job;
-    lossi_place turned = *at;
-    size_t l, c;
-    for (l = 0; l < at->count; l++) {
-        for (c = 0; c < job->classes; c++) {
-            x[c * LOSSV_N + l] = at->x[l * at->step + c];
-            if (at->q != NULL) q[c * LOSSV_N + l] = at->q[l * at->step + c];
+    const size_t classes = job->shape.classes, row = job->shape.sample_stride;
+    float tile[LOSSI_TILE], q_tile[LOSSI_TILE], grad_tile[LOSSI_TILE];
+    const size_t most = LOSSV_N * LOSSI_BATCH;
+    const float *const x = job->x + first * row, *const q =
+                                                     job->q != NULL ? job->q + first * row : NULL;
+    float *const grad = job->grad != NULL ? job->grad + first * row : NULL;
+    lossv_group g[LOSSI_BATCH];
+    size_t i, l, n = 0;
+    if (classes > LOSSI_FEW) {
+        g->at.x = x;
+        g->at.q = q;
+        g->at.grad = grad;
+        g->at.step = g->at.x_step = g->terms_step = row;
+        g->at.count = count;
+        g->at.first = first;
+        g->at.loss = losses;
+        g->terms = grad;
+        if (job->accumulate) {
+            g->terms_step = classes;
+            g->terms = grad != NULL && count * classes <= LOSSI_TILE ? tile : NULL;
         }
+        LOSSI_FN(along)(job, g);
+        return;
     }
-    turned.x = x;
-    turned.q = at->q != NULL ? q : NULL;
-    turned.grad = at->grad != NULL ? grad : NULL;
-    turned.step = LOSSV_N;
-    turned_job.accumulate = 0;
-    LOSSI_FN(across)(&turned_job, &turned);
-    for (l = 0; l < at->count && at->grad != NULL; l++) {
-        for (c = 0; c < job->classes; c++) {
-            float *y = &at->grad[l * at->step + c];
-            *y = job->accumulate ? *y + grad[c * LOSSV_N + l] : grad[c * LOSSV_N + l];
-        }
+    for (l = 0; l < count; l += LOSSV_N, n++) { /* few classes: turned, so that they lie across */
+        const size_t lanes = count - l < LOSSV_N ? count - l : LOSSV_N;
+        LOSSI_FN(turn)(tile + l, most, x + l * row, row, lanes, classes);
+        if (q != NULL) LOSSI_FN(turn)(q_tile + l, most, q + l * row, row, lanes, classes);
+        if (grad != NULL && job->accumulate)
+            LOSSI_FN(turn)(grad_tile + l, most, grad + l * row, row, lanes, classes);
+        g[n].at.x = tile + l;
+        g[n].at.q = q != NULL ? q_tile + l : NULL;
+        g[n].at.grad = grad == NULL ? NULL : job->accumulate ? grad_tile + l : tile + l;
+        g[n].at.step = g[n].at.x_step = g[n].terms_step = most;
+        g[n].at.count = lanes;
+        g[n].at.first = first + l;
+        g[n].at.loss = losses + l;
+        g[n].terms = grad != NULL ? tile + l : NULL;
     }
+    LOSSI_FN(across)(job, g, n);
+    for (i = 0; i < n && grad != NULL; i++)
+        LOSSI_FN(turn)(grad + i * LOSSV_N * row, row, g[i].at.grad, most, classes, g[i].at.count);
 }
 #endif
 
+/* Positions of one sample side by side: count of them, first the number of the first, k where it starts.
+ * Where the classes are not too many they are read into a tile first: planes that lie a power of two
+ * apart share few lines of the caches. */
+LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first, size_t count,
+                                   float *losses)
+{
+    const size_t step = job->shape.class_stride;
+    const float *x = job->x + k;
+    float *terms = job->accumulate ? NULL : job->grad != NULL ? job->grad + k : NULL;
+    size_t l, n = 0, x_step = step;
+    lossv_group g[LOSSI_BATCH];
+#if LOSSV_N > 1
+    float tile[LOSSI_TILE];
+    const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
+    if (classes * wide <= LOSSI_TILE) {
+        size_t c;
+        for (c = 0; c < classes; c++)
+            for (l = 0; l < count; l += LOSSV_N)
+                lossv_store(tile + c * wide + l, LOSSV_N,
+                            lossv_load(x + c * step + l, count - l, 0));
+        x = terms = tile;
+        x_step = wide;
+    }
+#endif
+    for (l = 0; l < count; l += LOSSV_N, n++) {
+        g[n].at.x = x + l;
+        g[n].at.q = job->q != NULL ? job->q + k + l : NULL;
+        g[n].at.grad = job->grad != NULL ? job->grad + k + l : NULL;
+        g[n].at.step = step;
+        g[n].at.x_step = g[n].terms_step = x_step;
+        g[n].at.count = count - l < LOSSV_N ? count - l : LOSSV_N;
+        g[n].at.first = first + l;
+        g[n].at.loss = losses + l;
+        g[n].terms = job->grad != NULL && terms != NULL ? terms + l : NULL;
+    }
+    LOSSI_FN(across)(job, g, n);
+}
+
+/* Takes all positions of a call. */
+LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
+{
+    const losses_shape s = job->shape;
+    const int losing = !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G));
+    const size_t most = LOSSV_N * LOSSI_BATCH;
+    float losses[LOSSV_N * LOSSI_BATCH];
+    size_t n, m, count;
+#if LOSSV_N > 1
+    if (s.positions == 1 && (s.class_stride == 1 || s.classes == 1)) {
+        const size_t fit = LOSSI_NEARBY / s.classes, rows = s.classes <= LOSSI_FEW ? most
+                                                            : fit < 1              ? 1
+                                                            : fit < LOSSV_N        ? fit
+                                                                                   : LOSSV_N;
+        for (n = 0; n < s.samples; n += count) {
+            count = s.samples - n < rows ? s.samples - n : rows;
+            LOSSI_FN(rows)(job, n, count, losses);
+            if (losing) lossi_take(job, n, losses, count);
+        }
+        return;
+    }
+#endif
+    for (n = 0; n < s.samples; n++) {
+        for (m = 0; m < s.positions; m += count) {
+            const size_t first = n * s.positions + m, left = s.positions - m;
+            count = left < most ? left : most;
+            LOSSI_FN(pixels)(job, n * s.sample_stride + m, first, count, losses);
+            if (losing) lossi_take(job, first, losses, count);
+        }
+    }
+}
+
 /* --- the sigmoid losses and dice ------------------------------------------------------------------
  * Elementwise, from e = e^-|x|: s(|x|) = 1 / (1 + e), s(-|x|) = e / (1 + e), sp(x) = max(x, 0) + log1p(e). */
-typedef struct LOSSI_FN(elements) {
+typedef struct lossv_elements {
     lossv x, t, on;           /* logit (0 where ignored), target, and 1 or 0 where ignored */
-    lossv e, inverse;         /* e^-|x|, 1 / (1 + e) */
+    lossv e, inverse, log;    /* e^-|x|, 1 / (1 + e), log(1 + e) */
     lossv_pair scaled;        /* B e */
     lossv positive, negative; /* s(x), s(-x) */
-} LOSSI_FN(elements);
-#define lossv_elements LOSSI_FN(elements)
+} lossv_elements;
 
-/* Targets of block i, and 1 where they count, 0 where they do not */
+/* Targets of block i, and 1 where they count, 0 where they do not. Integers have been checked: what is
+ * not ignored is 0 or 1, or not 0 in losses_dice_mask. */
 LOSSI_OP lossv LOSSI_FN(targets_at)(const lossi_job *job, const lossi_place *at, size_t i,
                                     lossv *on)
 {
-    const size_t m = at->count - i;
-    float t[LOSSV_N] = {0}, counts[LOSSV_N] = {0};
-    size_t l;
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const size_t m = at->count - i, k = at->first + i;
+    lossv t;
     *on = lossv_live(m);
     if (at->q != NULL) return lossv_load(at->q + i, m, 0);
-    for (l = 0; l < LOSSV_N && l < m; l++) {
-        const int64_t target = lossi_target(job->targets, at->first + i + l);
-        counts[l] = target != job->ignore ? 1.f : 0.f;
-        t[l] = target != 0 && target != job->ignore ? 1.f : 0.f;
+    if (m >= LOSSV_N && !job->ignored) {
+        t = job->targets.type == LOSSI_U8    ? lossv_u8((const uint8_t *)job->targets.data + k)
+            : job->targets.type == LOSSI_I32 ? lossv_i32((const int32_t *)job->targets.data + k)
+                                             : lossv_i64((const int64_t *)job->targets.data + k);
+    } else {
+        float value[LOSSV_N], counts[LOSSV_N];
+        size_t l;
+        for (l = 0; l < LOSSV_N; l++) {
+            const int64_t target = l < m ? lossi_target(job->targets, k + l) : job->ignore;
+            counts[l] = target != job->ignore ? 1.f : 0.f;
+            value[l] = target != 0 && target != job->ignore ? 1.f : 0.f;
+        }
+        *on = lossv_load_all(counts);
+        t = lossv_load_all(value);
     }
-    *on = lossv_load(counts, m, 0);
-    return lossv_load(t, m, 0);
+    return lossv_if_eq(t, zero, zero, one);
 }
 
-LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_job *job, const lossi_place *at, size_t i)
+/* log(1 + e) for 0 <= e <= 1. Identity: log(1 + e) = log 2 + log(1 + f), f = (e - 1) / 2, beyond sqrt(2). */
+LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
+{
+    const lossv zero = lossv_set(0), root = lossv_set(0.41421356f), half = lossv_set(0.5f);
+    const lossv f = lossv_if_lt(root, e, lossv_fma(e, half, lossv_set(-0.5f)), e);
+    const lossv high = lossv_if_lt(root, e, lossv_set(LOSSV_LN2_HI), zero);
+    const lossv low = lossv_if_lt(root, e, lossv_set(LOSSV_LN2_LO), zero);
+    const lossv sum = lossv_add(high, f), error = lossv_sub(f, lossv_sub(sum, high));
+    return lossv_add(sum, lossv_add(LOSSI_FN(log_rest)(f), lossv_add(error, low)));
+}
+
+/* What a few blocks need, found step by step: a block's steps wait for each other. */
+typedef struct LOSSI_FN(strip) {
+    float high[LOSSI_STRIP * LOSSV_N], low[LOSSI_STRIP * LOSSV_N];    /* B e */
+    float inverse[LOSSI_STRIP * LOSSV_N], log[LOSSI_STRIP * LOSSV_N]; /* 1 / (1 + e), log(1 + e) */
+} LOSSI_FN(strip);
+
+/* A strip of n elements from number i on; with the low parts and the logarithms if they are wanted */
+LOSSI_OP void LOSSI_FN(strip_at)(LOSSI_FN(strip) * y, const lossi_job *job, const lossi_place *at,
+                                 size_t i, size_t n, int lows, int logs)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
+    size_t k;
+    for (k = 0; k < n; k += LOSSV_N) {
+        lossv x = lossv_load(at->x + i + k, n - k, 0), on, s, p, e;
+        LOSSI_PREFETCH(at->x + i + k + LOSSI_SOON);
+        if (at->grad != NULL) LOSSI_PREFETCH(at->grad + i + k + LOSSI_SOON);
+        if (job->ignored) {
+            LOSSI_FN(targets_at)(job, at, i + k, &on);
+            x = lossv_if_eq(on, one, x, zero);
+        }
+        p = lossv_exp(lossv_sub(zero, lossv_abs(x)), lossv_set(40), lossv_set(-167 * LOSSV_LN2),
+                      &s);
+        e = lossv_fma(s, p, s);
+        lossv_store(y->high + k, LOSSV_N, e);
+        if (lows) lossv_store(y->low + k, LOSSV_N, lossv_fma(s, p, lossv_sub(s, e))); /* exact */
+    }
+    for (k = 0; k < n; k += LOSSV_N) {
+        const lossv e = lossv_mul(lossv_load_all(y->high + k), small);
+        lossv_store(y->inverse + k, LOSSV_N, lossv_div(one, lossv_add(one, e)));
+    }
+    for (k = 0; k < n && logs; k += LOSSV_N)
+        lossv_store(y->log + k, LOSSV_N,
+                    LOSSI_FN(log1p_unit)(lossv_mul(lossv_load_all(y->high + k), small)));
+}
+
+/* Block i, number k of its strip */
+LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_job *job, const lossi_place *at, size_t i,
+                                              const LOSSI_FN(strip) * strip, size_t k, int lows,
+                                              int logs)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
-    const size_t m = at->count - i;
     lossv_elements y;
-    lossv s, p, small;
+    lossv small;
     y.t = LOSSI_FN(targets_at)(job, at, i, &y.on);
-    y.x = lossv_if_eq(y.on, one, lossv_load(at->x + i, m, 0), zero);
-    p = lossv_exp(lossv_sub(zero, lossv_abs(y.x)), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
-    y.scaled.high = lossv_fma(s, p, s);
-    y.scaled.low = lossv_fma(s, p, lossv_sub(s, y.scaled.high)); /* exact: s is a power of two */
+    y.x = lossv_load(at->x + i, at->count - i, 0);
+    if (job->ignored) y.x = lossv_if_eq(y.on, one, y.x, zero);
+    y.scaled.high = lossv_load_all(strip->high + k);
+    y.scaled.low = lows ? lossv_load_all(strip->low + k) : zero;
+    y.log = logs ? lossv_load_all(strip->log + k) : zero;
     y.e = lossv_mul(y.scaled.high, lossv_set(LOSSV_1_B));
-    y.inverse = lossv_div(one, lossv_add(one, y.e));
+    y.inverse = lossv_load_all(strip->inverse + k);
     small = lossv_mul(y.e, y.inverse);
     y.positive = lossv_if_lt(y.x, zero, small, y.inverse);
     y.negative = lossv_if_lt(y.x, zero, y.inverse, small);
@@ -1480,13 +2316,9 @@ LOSSI_OP lossv LOSSI_FN(times)(lossv a, lossv b)
 /* sum of c_negative sp(-x) + c_positive sp(x) */
 LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv c_negative, lossv c_positive)
 {
-    lossv_pair e = y->scaled, L;
-    e.high = y->e;
-    e.low = lossv_mul(e.low, lossv_set(LOSSV_1_B));
-    L = lossv_log1p(e, y->inverse);
-    return lossv_fma(
-        lossv_add(c_negative, c_positive), lossv_add(L.high, L.low),
-        LOSSI_FN(times)(lossv_if_lt(y->x, lossv_set(0), c_negative, c_positive), lossv_abs(y->x)));
+    const lossv c = lossv_if_lt(y->x, lossv_set(0), c_negative, c_positive);
+    return lossv_fma(lossv_add(c_negative, c_positive), y->log,
+                     LOSSI_FN(times)(c, lossv_abs(y->x)));
 }
 
 /* Binary cross-entropy of a block; *slope is its gradient times u. The small one of s(x) and s(-x) goes
@@ -1506,7 +2338,7 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, float w, float b, lossv
 /* Sigmoid focal of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t for x < 0, and M = c1 + c2 e,
  * m = M / (1 + e); p (1-p) / m = (e / M) / (1 + e), where e / M is 1 for the right hard target. */
 LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, float alpha, float gamma, lossv u,
-                                       lossv *slope)
+                                       int hard, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), negative = lossv_sub(one, y->t);
     const lossv c1 = lossv_if_lt(y->x, zero, y->t, negative),
@@ -1523,8 +2355,11 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, float alpha, flo
     e.high = y->e;
     e.low = lossv_mul(y->scaled.low, lossv_set(LOSSV_1_B));
     P = LOSSI_FN(focus)(LOSSI_FN(divide)(M, e, y->inverse), gamma);
-    v = lossv_if_eq(M.high, y->scaled.high, one, lossv_div(y->scaled.high, M.high));
-    v = lossv_mul(v, y->inverse);
+    if (hard)
+        v = lossv_if_lt(c1, c2, y->inverse, lossv_mul(y->e, y->inverse));
+    else
+        v = lossv_mul(y->inverse,
+                      lossv_if_eq(M.high, y->scaled.high, one, lossv_div(y->scaled.high, M.high)));
     v = LOSSI_FN(times)(lossv_mul(lossv_mul(lossv_set(gamma), lossv_sub(negative, y->t)), v), bce);
     v = lossv_add(v, lossv_sub(lossv_mul(negative, y->positive), lossv_mul(y->t, y->negative)));
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), lossv_set(LOSSV_1_B));
@@ -1534,113 +2369,167 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, float alpha, flo
     return lossv_mul(P, lossv_if_lt(bce, one, lossv_set(LOSSV_1_B), one));
 }
 
-/* at->count elements of the plane of class at->plane; returns the sum of their losses */
-LOSSI_KERNEL float LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, float *low)
+/* One plane of a sigmoid loss; returns the sum of its losses. */
+LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const float w = job->weight != NULL ? job->weight[at->plane] : 1.f;
     const float b = job->positive != NULL ? job->positive[at->plane] : 1.f;
-    lossv_pair total = {zero, zero};
-    float sum[LOSSV_N];
-    size_t i;
-    for (i = 0; i < at->count; i += LOSSV_N) {
-        const size_t m = at->count - i;
-        const lossv_elements y = LOSSI_FN(elements_at)(job, at, i);
-        const lossv u = job->upstream != NULL ? lossv_load(job->upstream + at->first + i, m, 0)
-                                              : lossv_set(job->factor);
-        lossv slope, l = job->loss == LOSSI_BINARY
-                             ? LOSSI_FN(binary)(&y, w, b, u, &slope)
-                             : LOSSI_FN(sigmoid_focal)(&y, job->alpha, job->gamma, u, &slope);
-        l = lossv_if_eq(y.on, one, l, zero);
-        lossv_accumulate(&total, l);
-        if (at->loss != NULL) lossv_store(at->loss + i, m, l);
-        if (at->grad != NULL) {
-            slope = lossv_if_eq(y.on, one, slope, zero);
-            if (job->accumulate) slope = lossv_add(lossv_load(at->grad + i, m, 0), slope);
-            lossv_store(at->grad + i, m, slope);
+    const int hard = at->q == NULL;
+    LOSSI_FN(strip) strip;
+    lossv_pair total = {lossv_set(0), lossv_set(0)};
+    size_t i, k;
+    for (i = 0; i < at->count; i += LOSSI_STRIP * LOSSV_N) {
+        const size_t n =
+            at->count - i < LOSSI_STRIP * LOSSV_N ? at->count - i : LOSSI_STRIP * LOSSV_N;
+        lossv part = zero;
+        LOSSI_FN(strip_at)(&strip, job, at, i, n, focal, 1);
+        for (k = 0; k < n; k += LOSSV_N) {
+            const size_t m = n - k;
+            const lossv_elements y = LOSSI_FN(elements_at)(job, at, i + k, &strip, k, focal, 1);
+            const lossv u = job->upstream != NULL
+                                ? lossv_load(job->upstream + at->first + i + k, m, 0)
+                                : lossv_set(job->factor);
+            lossv slope,
+                l = focal ? LOSSI_FN(sigmoid_focal)(&y, job->alpha, job->gamma, u, hard, &slope)
+                          : LOSSI_FN(binary)(&y, w, b, u, &slope);
+            if (m < LOSSV_N || job->ignored) {
+                l = lossv_if_eq(y.on, one, l, zero);
+                slope = lossv_if_eq(y.on, one, slope, zero);
+            }
+            part = lossv_add(part, l);
+            if (at->loss != NULL) lossv_store(at->loss + i + k, m, l);
+            if (at->grad == NULL) continue;
+            if (job->accumulate) slope = lossv_add(lossv_load(at->grad + i + k, m, 0), slope);
+            lossv_store(at->grad + i + k, m, slope);
         }
+        lossv_accumulate(&total, part);
     }
-    total = lossv_gather(total);
-    lossv_store(sum, LOSSV_N, total.low);
-    *low = sum[0];
-    lossv_store(sum, LOSSV_N, total.high);
-    return sum[0];
+    return LOSSI_FN(sum)(total);
 }
 
 /* B p (1-p) of a block */
 LOSSI_OP lossv LOSSI_FN(bump)(const lossv_elements *y)
 {
-    return lossv_if_eq(y->on, lossv_set(1),
-                       lossv_mul(lossv_mul(y->scaled.high, y->inverse), y->inverse), lossv_set(0));
+    return lossv_mul(lossv_mul(y->scaled.high, y->inverse), y->inverse);
 }
 
 /* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
  * V / D without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
-LOSSI_OP float LOSSI_FN(dice_of)(const lossi_job *job, const lossi_place *at)
+LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
-    lossv_pair V = {zero, zero}, I = {zero, zero};
-    lossv I2, D, c0, c1, u, on;
-    float loss[LOSSV_N];
-    size_t i;
-    for (i = 0; i < at->count; i += LOSSV_N) {
-        const lossv_elements y = LOSSI_FN(elements_at)(job, at, i);
-        lossv right = lossv_mul(y.t, y.positive);
-        lossv wrong = lossv_fma(y.t, y.negative, lossv_mul(lossv_sub(one, y.t), y.positive));
-        lossv_accumulate(&I, lossv_if_eq(y.on, one, right, zero));
-        lossv_accumulate(&V, lossv_if_eq(y.on, one, wrong, zero));
-        if (at->grad != NULL && !job->accumulate)
-            lossv_store(at->grad + i, at->count - i, LOSSI_FN(bump)(&y));
+    lossv_pair V = {lossv_set(0), lossv_set(0)}, I = V;
+    LOSSI_FN(strip) strip;
+    lossv t, on, u, c0, c1;
+    lossi_sum sum;
+    float v, i2, d, loss;
+    size_t i, k;
+    for (i = 0; i < at->count; i += LOSSI_STRIP * LOSSV_N) {
+        const size_t n =
+            at->count - i < LOSSI_STRIP * LOSSV_N ? at->count - i : LOSSI_STRIP * LOSSV_N;
+        lossv V_part = zero, I_part = zero;
+        LOSSI_FN(strip_at)(&strip, job, at, i, n, 0, 0);
+        for (k = 0; k < n; k += LOSSV_N) {
+            const size_t m = n - k;
+            const lossv_elements y = LOSSI_FN(elements_at)(job, at, i + k, &strip, k, 0, 0);
+            lossv right = lossv_mul(y.t, y.positive);
+            lossv wrong = at->q != NULL ? lossv_fma(y.t, y.negative,
+                                                    lossv_mul(lossv_sub(one, y.t), y.positive))
+                                        : lossv_if_eq(y.t, zero, y.positive, y.negative);
+            if (m < LOSSV_N || job->ignored) {
+                right = lossv_if_eq(y.on, one, right, zero);
+                wrong = lossv_if_eq(y.on, one, wrong, zero);
+            }
+            I_part = lossv_add(I_part, right);
+            V_part = lossv_add(V_part, wrong);
+            if (at->grad != NULL && !job->accumulate)
+                lossv_store(at->grad + i + k, m, LOSSI_FN(bump)(&y));
+        }
+        lossv_accumulate(&I, I_part);
+        lossv_accumulate(&V, V_part);
     }
-    I = lossv_gather(I);
-    V = lossv_gather(V);
-    V.high = lossv_collapse(V);
-    I2 = lossv_collapse(I);
-    I2 = lossv_add(lossv_add(I2, I2), lossv_set(job->smooth));
-    D = lossv_add(V.high, I2);
-    lossv_store(loss, LOSSV_N, lossv_div(V.high, D));
-    if (at->grad == NULL) return loss[0];
-    c0 = lossv_div(lossv_div(I2, D), D);
-    c1 = lossv_div(lossv_div(lossv_add(lossv_add(V.high, V.high), I2), D), D);
+    sum = LOSSI_FN(sum)(V);
+    v = (float)lossi_total(&sum);
+    sum = LOSSI_FN(sum)(I);
+    i2 = (float)lossi_total(&sum);
+    i2 = i2 + i2 + job->smooth;
+    d = v + i2;
+    loss = v / d;
+    if (at->grad == NULL) return loss;
+    c0 = lossv_set(i2 / d / d);
+    c1 = lossv_set((v + v + i2) / d / d);
     u = lossv_set(job->upstream != NULL ? job->upstream[at->plane] : job->factor);
     for (i = 0; i < at->count; i += LOSSV_N) {
         const size_t m = at->count - i;
         const lossv previous = lossv_load(at->grad + i, m, 0);
-        lossv g = previous, t;
+        lossv g = previous;
         if (job->accumulate) {
-            const lossv_elements y = LOSSI_FN(elements_at)(job, at, i);
+            lossv_elements y;
+            LOSSI_FN(strip_at)(&strip, job, at, i, m < LOSSV_N ? m : LOSSV_N, 0, 0);
+            y = LOSSI_FN(elements_at)(job, at, i, &strip, 0, 0, 0);
             g = LOSSI_FN(bump)(&y);
             t = y.t;
+            on = y.on;
         } else {
             t = LOSSI_FN(targets_at)(job, at, i, &on);
         }
-        g = lossv_mul(g, lossv_sub(lossv_mul(lossv_sub(one, t), c0), lossv_mul(t, c1)));
+        g = lossv_mul(g, lossv_fnma(t, c1, lossv_mul(lossv_sub(one, t), c0)));
         g = lossv_mul(lossv_mul(g, u), lossv_set(LOSSV_1_B));
+        if (job->ignored) g = lossv_if_eq(on, one, g, zero);
         lossv_store(at->grad + i, m, job->accumulate ? lossv_add(previous, g) : g);
     }
-    return loss[0];
+    return loss;
 }
 
-LOSSI_KERNEL float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
+/* Takes all planes of a call. */
+LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
 {
-    return LOSSI_FN(dice_of)(job, at);
+    const losses_shape s = job->shape;
+    size_t n, c;
+    for (n = 0; n < s.samples; n++) {
+        for (c = 0; c < s.classes; c++) {
+            const size_t k = n * s.sample_stride + c * s.class_stride, plane = n * s.classes + c;
+            float loss = 0;
+            lossi_place at;
+            at.x = job->x + k;
+            at.grad = job->grad != NULL ? job->grad + k : NULL;
+            at.q = job->q != NULL ? job->q + k : NULL;
+            at.step = at.x_step = 0;
+            at.count = s.positions;
+            at.first = plane * s.positions;
+            if (job->loss == LOSSI_DICE) {
+                at.plane = plane;
+                at.loss = NULL;
+                if (at.count > 0) loss = LOSSI_FN(dice)(job, &at); /* a mask without a pixel: 0 */
+                lossi_take(job, plane, &loss, 1);
+            } else {
+                lossi_sum sum;
+                at.plane = c;
+                at.loss = job->losses != NULL ? job->losses + at.first : NULL;
+                sum = LOSSI_FN(sigmoid)(job, &at, job->loss == LOSSI_SIGMOID_FOCAL);
+                lossi_add(&job->sum, sum.high);
+                if (lossi_finite(sum.low)) lossi_add(&job->sum, sum.low);
+            }
+        }
+    }
 }
 
 /* --- one position at a time: the same with every option folded away -------------------------------- */
-LOSSI_OP float LOSSI_FN(softmax_row)(const lossi_job *job, float *grad, const float *x)
+LOSSI_OP float LOSSI_FN(softmax_row)(const lossi_job *job)
 {
     float loss;
-    lossi_place at;
-    at.grad = grad;
-    at.x = x;
-    at.q = NULL;
-    at.step = at.count = 1;
-    at.first = at.plane = 0;
-    at.loss = &loss;
 #if LOSSV_N > 1
-    (job->classes > LOSSI_FEW ? LOSSI_FN(along) : LOSSI_FN(across))(job, &at);
+    LOSSI_FN(rows)(job, 0, 1, &loss);
 #else
-    LOSSI_FN(softmax)(job, &at, 0, 0); /* nothing but what this loss needs */
+    lossv_group g; /* nothing but what this loss needs */
+    g.at.x = job->x;
+    g.at.grad = g.terms = job->grad;
+    g.at.q = NULL;
+    g.at.step = g.at.x_step = g.terms_step = g.at.count = 1;
+    g.at.first = 0;
+    g.at.loss = &loss;
+    LOSSI_FN(take_as)(job, &g, 1, 0, 0, job->loss == LOSSI_FOCAL);
 #endif
     return loss;
 }
@@ -1649,45 +2538,135 @@ LOSSI_KERNEL float LOSSI_FN(cross_entropy_row)(float *grad, const float *x, size
                                                size_t t, float u)
 {
     const int64_t target = (int64_t)t;
-    const lossi_job job = lossi_textbook(LOSSI_CROSS_ENTROPY, classes, losses_i64(&target), u);
-    return LOSSI_FN(softmax_row)(&job, grad, x);
+    const lossi_job job = lossi_textbook(LOSSI_CROSS_ENTROPY, losses_rows(1, classes),
+                                         losses_i64(&target), grad, x, u);
+    return LOSSI_FN(softmax_row)(&job);
 }
 
 LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t classes, size_t t,
                                        float gamma, float u)
 {
     const int64_t target = (int64_t)t;
-    lossi_job job = lossi_textbook(LOSSI_FOCAL, classes, losses_i64(&target), u);
+    lossi_job job =
+        lossi_textbook(LOSSI_FOCAL, losses_rows(1, classes), losses_i64(&target), grad, x, u);
     job.gamma = gamma;
-    return LOSSI_FN(softmax_row)(&job, grad, x);
+    return LOSSI_FN(softmax_row)(&job);
 }
 
 LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n,
                                        float smooth, float u)
 {
-    lossi_job job = lossi_textbook(LOSSI_DICE, 1, losses_u8(mask), u);
+    lossi_job job = lossi_textbook(LOSSI_DICE, losses_masks(1, n), losses_u8(mask), grad, x, u);
     lossi_place at;
     at.grad = grad;
     at.x = x;
     at.q = NULL;
-    at.step = at.count = n;
+    at.step = at.x_step = at.count = n;
     at.first = at.plane = 0;
     at.loss = NULL;
     job.smooth = smooth;
-    return LOSSI_FN(dice_of)(&job, &at);
+    return LOSSI_FN(dice)(&job, &at);
 }
 
-static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,          LOSSV_N,
-#if LOSSV_N > 1
-                                                LOSSI_FN(along),     LOSSI_FN(rows),
-#else
-                                                LOSSI_FN(across), /* one lane: all shapes are one */
-                                                LOSSI_FN(across),
+#ifdef LOSSI_TEST
+/* y = exp, log or log1p of x, for tests and measurements */
+LOSSI_KERNEL void LOSSI_FN(map)(int which, float *y, const float *x, size_t n)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    size_t i;
+    if (which == 0) {
+        for (i = 0; i < n; i += LOSSV_N) {
+            lossv s, t = lossv_min(lossv_set(88.722839f), lossv_load(x + i, n - i, 0));
+            t = lossv_exp(t, zero, lossv_set(-127 * LOSSV_LN2), &s);
+            lossv_store(y + i, n - i, lossv_fma(s, t, s));
+        }
+        return;
+    }
+    for (i = 0; i < n; i += LOSSV_N) {
+        const lossv a = lossv_load(x + i, n - i, 1);
+        lossv_pair z = {zero, zero};
+        if (which == 2) {
+            z.high = a;
+            z = lossv_log1p(z, lossv_div(one, lossv_add(one, a)));
+        } else {
+            z = lossv_log(a, zero, 0);
+        }
+        lossv_store(y + i, n - i, lossv_add(z.high, z.low));
+    }
+}
 #endif
-                                                LOSSI_FN(across),    LOSSI_FN(sigmoid),
-                                                LOSSI_FN(dice),      LOSSI_FN(cross_entropy_row),
-                                                LOSSI_FN(focal_row), LOSSI_FN(dice_mask)};
 
+static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,
+                                                LOSSI_FN(softmax),
+                                                LOSSI_FN(planes),
+                                                LOSSI_FN(cross_entropy_row),
+                                                LOSSI_FN(focal_row),
+                                                LOSSI_FN(dice_mask)
+#ifdef LOSSI_TEST
+                                                    ,
+                                                LOSSI_FN(map)
+#endif
+};
+
+#undef LOSSV_ABOVE
+#undef LOSSV_ALL
+#undef LOSSV_FUSED
+#undef LOSSV_LANE
+#undef LOSSV_INT
+#undef LOSSV_INTS
+#undef LOSSV_LOW
+#undef LOSSV_LOWS
+#undef LOSSV_MM
+#undef LOSSV_N
+#undef LOSSV_NUMBERS
+#undef LOSSV_ON
+#undef LOSSV_ONES
+#undef LOSSV_R
+#undef LOSSV_SET
+#undef LOSSV_W
+#undef lossr
+#undef lossr_add
+#undef lossr_and
+#undef lossr_any
+#undef lossr_bits
+#undef lossr_convert
+#undef lossr_div
+#undef lossr_eq
+#undef lossr_exponent
+#undef lossr_float
+#undef lossr_fma
+#undef lossr_fnma
+#undef lossr_i32
+#undef lossr_i64
+#undef lossr_if
+#undef lossr_left
+#undef lossr_load
+#undef lossr_load_part
+#undef lossr_lt
+#undef lossr_mantissa
+#undef lossr_masked
+#undef lossr_max
+#undef lossr_min
+#undef lossr_mul
+#undef lossr_part
+#undef lossr_right
+#undef lossr_set
+#undef lossr_shifted
+#undef lossr_steps
+#undef lossr_store
+#undef lossr_store_part
+#undef lossr_sub
+#undef lossr_u8
+#undef LOSSI_NAME
+#undef LOSSI_BATCH
+#undef LOSSI_STRIP
+#undef LOSSI_FN
+#undef LOSSI_TARGET
+#undef LOSSI_PASS
+#endif /* LOSSI_PASS */
+
+#if defined(LOSSES_IMPLEMENTATION) && !defined(LOSSI_INNER) && !defined(LOSSI_CALLS)
+#define LOSSI_CALLS
 /* ======================================= PART 5: CALLS ==========================================
  * Every call of the float and of the double path begins with lossi_prepare, which checks all there is
  * to check and resolves the options, and ends with lossi_finish, which reduces. */
@@ -1703,6 +2682,7 @@ typedef struct lossi_call {
     losses_options options; /* NULL and defaults resolved */
     int64_t ignore;
     size_t counted;
+    int ignored;                     /* some targets are */
     losses_wide denominator, smooth; /* smooth = eps * scale of dice */
     int empty;                       /* the mean is over nothing */
     lossi_sum sum;
@@ -1806,35 +2786,78 @@ static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma
     return LOSSES_OK;
 }
 
+/* Bytes of a word that are not 0, as 0x80 in each. */
+static uint64_t lossi_nonzero_bytes(uint64_t u)
+{
+    const uint64_t low = 0x7f7f7f7f7f7f7f7fu;
+    return (((u & low) + low) | u) & ~low;
+}
+
+/* Of targets first .. first + n - 1, valid up to highest or ignored: how many are ignored; stops at the first
+ * bad one and puts its index into *bad, n + first if there is none. Eight bytes of a mask at a time. */
+static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, uint64_t highest,
+                             size_t *bad)
+{
+    const losses_targets targets = call->targets;
+    const int64_t ignore = call->ignore;
+    const uint64_t every = 0x0101010101010101u;
+    size_t i = first, ignored = 0;
+    *bad = first + n;
+    if (targets.type == LOSSI_U8 && highest == 1) {
+        const uint8_t *p = (const uint8_t *)targets.data;
+        const int can = ignore >= 0 && ignore <= 255;
+        const uint64_t pattern = can ? (uint64_t)ignore * every : 0;
+        for (; first + n - i >= 8; i += 8) {
+            const uint64_t u = lossi_four(p + i) | (uint64_t)lossi_four(p + i + 4) << 32;
+            uint64_t other = can ? lossi_nonzero_bytes(u ^ pattern) : ~(uint64_t)0;
+            if (lossi_nonzero_bytes(u & ~every) & other) break;
+            if (can) ignored += (size_t)((((other >> 7) & every) ^ every) * every >> 56);
+        }
+    }
+    for (; i < first + n; i++) {
+        const int64_t t = lossi_target(targets, i);
+        if (t == ignore)
+            ignored++;
+        else if ((uint64_t)t > highest) {
+            *bad = i;
+            break;
+        }
+    }
+    return ignored;
+}
+
 /* Checks the targets and counts what the mean divides by. */
 static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
 {
-    const size_t m = call->shape.positions, c = call->shape.classes;
-    const size_t planes = call->shape.samples * ((loss & LOSSI_SOFTMAX) ? 1 : c);
-    const float *weight = (loss & LOSSI_SOFTMAX) ? call->options.class_weight : NULL;
-    const int64_t highest = (loss & LOSSI_SOFTMAX) == 0 ? 1
-                            : c > INT64_MAX             ? INT64_MAX
-                                                        : (int64_t)(c - 1);
-    lossi_sum total = {0, 0};
-    size_t i, plane, counted;
+    const int softmax = (loss & LOSSI_SOFTMAX) != 0, integers = call->targets.type != LOSSI_F32;
+    const size_t m = call->shape.positions, n = call->shape.samples, c = call->shape.classes;
+    const size_t planes = loss == LOSSI_DICE ? n * c : 1;
+    const size_t each = loss == LOSSI_DICE ? m : n * m * (softmax ? 1 : c);
+    const uint64_t highest = softmax ? (uint64_t)c - 1 : 1;
+    const float *weight = softmax && integers ? call->options.class_weight : NULL;
+    size_t plane, i, end;
 
     call->counted = 0;
+    call->ignored = 0;
     for (plane = 0; plane < planes; plane++) {
-        counted = call->targets.type == LOSSI_F32 ? m : 0;
-        for (i = plane * m; call->targets.type != LOSSI_F32 && i < plane * m + m; i++) {
-            int64_t t = lossi_target(call->targets, i);
-            if (t == call->ignore) continue;
-            if (t < 0 || t > highest) {
-                *bad = i;
-                return LOSSES_BAD_TARGET;
-            }
-            counted++;
-            if (weight != NULL) lossi_add(&total, (losses_wide)weight[t]);
+        size_t ignored = 0;
+        end = plane * each + each;
+        if (integers) {
+            ignored = lossi_scan_run(call, plane * each, each, highest, bad);
+            if (*bad < end) return LOSSES_BAD_TARGET;
         }
-        call->counted += loss == LOSSI_DICE ? counted > 0 : counted;
+        call->ignored |= ignored > 0;
+        call->counted += loss == LOSSI_DICE ? each > ignored : each - ignored;
     }
     call->denominator = (losses_wide)call->counted;
-    if (weight != NULL && call->targets.type != LOSSI_F32) call->denominator = lossi_total(&total);
+    if (weight != NULL) {
+        lossi_sum total = {0, 0};
+        for (i = 0; i < each; i++) {
+            const int64_t t = lossi_target(call->targets, i);
+            if (t != call->ignore) lossi_add(&total, (losses_wide)weight[t]);
+        }
+        call->denominator = lossi_total(&total);
+    }
     call->empty = !(call->denominator > 0) && !(call->options.denominator > 0);
     if (call->options.denominator > 0) call->denominator = call->options.denominator;
     if (loss == LOSSI_DICE) call->denominator += (losses_wide)1e-8;
@@ -1947,7 +2970,75 @@ static losses_status lossi_prepare_plain(const void *out, const void *a, const v
 }
 
 /* --- dispatch ----------------------------------------------------------------------------------- */
-static const lossi_kernels *lossi_use(void) { return &LOSSI_FN(kernels); }
+static const lossi_kernels *const lossi_table[] = {
+#if LOSSI_AVX
+    &lossi_kernels_avx512,
+    &lossi_kernels_avx2,
+#endif
+#if LOSSI_X86
+    &lossi_kernels_sse2,
+#elif LOSSI_ARM
+    &lossi_kernels_neon,
+#elif defined(LOSSES_NO_SIMD)
+    &lossi_kernels_single,
+#else
+    &lossi_kernels_scalar,
+#endif
+#if defined(LOSSI_TEST) && (LOSSI_X86 || LOSSI_ARM) && LOSSI_AGAIN
+    &lossi_kernels_scalar,
+#endif
+};
+#define LOSSI_SETS (int)(sizeof lossi_table / sizeof lossi_table[0])
+
+/* The first of the table that this machine can run: the CPU must have it, and the system must save its
+ * registers (xgetbv). */
+static int lossi_best(void)
+{
+#if LOSSI_AVX
+    unsigned a, b, c, d, saved;
+#if defined(_MSC_VER)
+    int r[4];
+    __cpuid(r, 0);
+    a = (unsigned)r[0];
+    if (a < 7) return 2;
+    __cpuidex(r, 7, 0);
+    b = (unsigned)r[1];
+    __cpuid(r, 1);
+    c = (unsigned)r[2];
+    d = 0;
+#else
+    unsigned features;
+    __cpuid(0, a, b, c, d);
+    if (a < 7) return 2;
+    __cpuid_count(7, 0, a, features, c, d);
+    __cpuid(1, a, b, c, d);
+    b = features;
+#endif
+    (void)a, (void)d;
+    if (!(c >> 27 & 1) || !(c >> 12 & 1) || !(b >> 5 & 1)) return 2; /* OSXSAVE, FMA, AVX2 */
+#if defined(_MSC_VER)
+    saved = (unsigned)_xgetbv(0);
+#else
+    __asm__ volatile(".byte 0x0f, 0x01, 0xd0" : "=a"(saved), "=d"(d) : "c"(0)); /* xgetbv */
+#endif
+    if ((saved & 0x06) != 0x06) return 2;
+    return (saved & 0xe6) == 0xe6 && (b >> 16 & 1) ? 0 : 1; /* AVX-512F */
+#else
+    return 0;
+#endif
+}
+
+static int lossi_choice = -1; /* index into the table; a race writes equal values */
+
+static const lossi_kernels *lossi_use(void)
+{
+    int i = LOSSI_ATOMIC_GET(&lossi_choice);
+    if (i < 0) {
+        i = lossi_best();
+        LOSSI_ATOMIC_SET(&lossi_choice, i);
+    }
+    return lossi_table[i];
+}
 
 static int lossi_same_name(const char *a, const char *b)
 {
@@ -1957,9 +3048,20 @@ static int lossi_same_name(const char *a, const char *b)
 
 LOSSES_API const char *losses_isa(void) { return lossi_use()->name; }
 
+#ifdef LOSSI_TEST
+LOSSI_FORCE void lossi_map(int which, float *y, const float *x, size_t n)
+{
+    lossi_use()->map(which, y, x, n);
+}
+#endif
+
 LOSSES_API losses_status losses_use_isa(const char *name)
 {
-    return name == NULL || lossi_same_name(name, lossi_use()->name) ? LOSSES_OK : LOSSES_BAD_OPTION;
+    int i = lossi_best();
+    while (name != NULL && i < LOSSI_SETS && !lossi_same_name(name, lossi_table[i]->name)) i++;
+    if (i == LOSSI_SETS) return LOSSES_BAD_OPTION;
+    LOSSI_ATOMIC_SET(&lossi_choice, i);
+    return LOSSES_OK;
 }
 
 LOSSES_API const char *losses_status_name(losses_status status)
@@ -1983,33 +3085,6 @@ LOSSES_API const char *losses_status_name(losses_status status)
 }
 
 /* --- the float calls ---------------------------------------------------------------------------- */
-static lossi_job lossi_job_of(const lossi_call *call, int loss, float gamma)
-{
-    const losses_options *o = &call->options;
-    lossi_job job =
-        lossi_textbook(loss, call->shape.classes, call->targets, (float)lossi_factor(call, 0));
-    job.ignore = call->ignore;
-    job.keep = 1.f - o->label_smoothing;
-    job.uniform = o->label_smoothing / (float)job.classes;
-    job.alpha = o->alpha;
-    if (!(loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL))) job.alpha = 1;
-    job.gamma = gamma < 1e30f ? gamma : 1e30f; /* the same power, and no overflow on the way */
-    job.z_loss = o->z_loss;
-    job.smooth = (float)call->smooth;
-    job.weight = loss == LOSSI_FOCAL ? o->class_alpha : o->class_weight;
-    job.positive = o->positive_weight;
-    if (o->reduction == LOSSES_NONE) job.upstream = o->upstream;
-    job.accumulate = o->accumulate;
-    job.log_sum_exp = o->log_sum_exp;
-    return job;
-}
-
-static void lossi_take(lossi_call *call, float *loss, size_t i, float l)
-{
-    lossi_add(&call->sum, (losses_wide)l);
-    if (loss != NULL && call->options.reduction == LOSSES_NONE) loss[i] = l;
-}
-
 static losses_status lossi_end(const lossi_call *call, float *loss)
 {
     const losses_wide value = lossi_finish(call);
@@ -2017,78 +3092,81 @@ static losses_status lossi_end(const lossi_call *call, float *loss)
     return LOSSES_OK;
 }
 
-/* Takes all positions of a softmax call through the kernel for their layout. call is NULL for the
- * log-softmax calls, which have no loss. */
-static void lossi_each_position(const lossi_job *job, const losses_shape *shape, float *grad,
-                                const float *x, const float *q, lossi_call *call, float *loss)
+/* Takes a checked call through its kernel. */
+static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
+                               float gamma)
 {
-    const lossi_kernels *kernels = lossi_use();
-    const int contiguous =
-        shape->positions == 1 && (shape->class_stride == 1 || shape->classes == 1);
-    const int few = contiguous && kernels->lanes > 1 && shape->classes <= LOSSI_FEW;
-    const size_t samples = few ? kernels->lanes : 1, positions = few ? 1 : kernels->lanes;
-    float losses[LOSSI_MOST_LANES] = {0};
-    size_t n, m, l;
-    for (n = 0; n < shape->samples; n += samples) {
-        for (m = 0; m < shape->positions; m += positions) {
-            const size_t at = n * shape->sample_stride + m;
-            const size_t left = few ? shape->samples - n : shape->positions - m;
-            lossi_place place;
-            place.grad = grad != NULL ? grad + at : NULL;
-            place.x = x + at;
-            place.q = q != NULL ? q + at : NULL;
-            place.step = few ? shape->sample_stride : shape->class_stride;
-            place.count = left < kernels->lanes ? left : kernels->lanes;
-            place.first = n * shape->positions + m;
-            place.plane = 0;
-            place.loss = losses;
-            (few ? kernels->rows : contiguous ? kernels->along : kernels->across)(job, &place);
-            for (l = 0; call != NULL && l < place.count; l++)
-                lossi_take(call, loss, place.first + l, losses[l]);
-        }
+    const losses_options *o = &call->options;
+    const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
+    lossi_job job =
+        lossi_textbook(loss, call->shape, call->targets, grad, x, (float)lossi_factor(call, 0));
+    if (call->targets.type == LOSSI_F32) job.q = (const float *)call->targets.data;
+    job.ignore = call->ignore;
+    job.ignored = call->ignored;
+    job.keep = 1.f - o->label_smoothing;
+    job.uniform = o->label_smoothing / (float)job.shape.classes;
+    if (focal) job.alpha = o->alpha;
+    job.gamma = gamma < 1e30f ? gamma : 1e30f; /* the same power, and no overflow on the way */
+    job.z_loss = o->z_loss;
+    job.smooth = (float)call->smooth;
+    job.weight = loss == LOSSI_FOCAL ? o->class_alpha : o->class_weight;
+    job.all_weight = (losses_wide)job.shape.classes;
+    if (job.uniform > 0 && job.weight != NULL) {
+        lossi_sum all = {0, 0};
+        size_t c;
+        for (c = 0; c < job.shape.classes; c++) lossi_add(&all, (losses_wide)job.weight[c]);
+        job.all_weight = lossi_total(&all);
     }
+    job.positive = o->positive_weight;
+    if (o->reduction == LOSSES_NONE) {
+        job.upstream = o->upstream;
+        job.losses = out;
+    }
+    job.accumulate = o->accumulate;
+    job.log_sum_exp = o->log_sum_exp;
+    if (loss & LOSSI_SOFTMAX)
+        lossi_use()->softmax(&job);
+    else
+        lossi_use()->planes(&job);
+    call->sum = job.sum;
+    return lossi_end(call, out);
 }
 
-static const float *lossi_float_targets(losses_targets targets)
-{
-    return targets.type == LOSSI_F32 ? (const float *)targets.data : NULL;
-}
-
-static losses_status lossi_softmax(int kind, float *loss, float *grad, const float *logits,
-                                   losses_targets targets, losses_shape shape, float gamma,
-                                   const losses_options *options)
+/* What all losses but nll are. */
+static losses_status lossi_loss(int loss, float *out, float *grad, const float *x,
+                                losses_targets targets, losses_shape shape, float gamma,
+                                const losses_options *options)
 {
     lossi_call call;
-    lossi_job job;
-    losses_status status = lossi_prepare(&call, kind, loss, grad, logits, sizeof *logits, targets,
-                                         shape, (losses_wide)gamma, options);
-    if (status != LOSSES_OK) return status;
-    job = lossi_job_of(&call, kind, gamma);
-    lossi_each_position(&job, &call.shape, grad, logits, lossi_float_targets(targets), &call, loss);
-    return lossi_end(&call, loss);
+    const losses_status status = lossi_prepare(&call, loss, out, grad, x, sizeof *x, targets, shape,
+                                               (losses_wide)gamma, options);
+    return status != LOSSES_OK ? status : lossi_run(&call, loss, out, grad, x, gamma);
+}
+
+/* The log-softmax calls, which have no loss: q is upstream */
+static losses_status lossi_plain(int loss, float *out, const float *x, const float *q,
+                                 losses_shape shape)
+{
+    const losses_status status = lossi_prepare_plain(out, x, q, sizeof *x, &shape);
+    if (status == LOSSES_OK) {
+        lossi_job job = lossi_textbook(loss, shape, losses_u8(NULL), out, x, 1);
+        job.q = loss == LOSSI_LOG_SOFTMAX ? NULL : q;
+        lossi_use()->softmax(&job);
+    }
+    return status;
 }
 
 LOSSES_API losses_status losses_log_softmax(float *log_probabilities, const float *logits,
                                             losses_shape shape)
 {
-    const lossi_job job = lossi_textbook(LOSSI_LOG_SOFTMAX, shape.classes, losses_u8(NULL), 1);
-    losses_status status =
-        lossi_prepare_plain(log_probabilities, logits, logits, sizeof *logits, &shape);
-    if (status == LOSSES_OK)
-        lossi_each_position(&job, &shape, log_probabilities, logits, NULL, NULL, NULL);
-    return status;
+    return lossi_plain(LOSSI_LOG_SOFTMAX, log_probabilities, logits, logits, shape);
 }
 
 LOSSES_API losses_status losses_log_softmax_gradient(float *grad, const float *upstream,
                                                      const float *log_probabilities,
                                                      losses_shape shape)
 {
-    const lossi_job job = lossi_textbook(LOSSI_LOG_SOFTMAX_G, shape.classes, losses_u8(NULL), 1);
-    losses_status status =
-        lossi_prepare_plain(grad, upstream, log_probabilities, sizeof *grad, &shape);
-    if (status == LOSSES_OK)
-        lossi_each_position(&job, &shape, grad, log_probabilities, upstream, NULL, NULL);
-    return status;
+    return lossi_plain(LOSSI_LOG_SOFTMAX_G, grad, log_probabilities, upstream, shape);
 }
 
 LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_probabilities,
@@ -2111,7 +3189,9 @@ LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_p
             t = lossi_target(targets, i);
             w = t == call.ignore ? 0 : weight != NULL ? weight[t] : 1;
             a = t == call.ignore ? 0 : log_probabilities[at + (size_t)t * k];
-            lossi_take(&call, loss, i, w > 0 ? -w * a : 0);
+            a = w > 0 ? -w * a : 0;
+            lossi_add(&call.sum, (losses_wide)a);
+            if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = a;
             if (grad == NULL) continue;
             for (c = 0; c < shape.classes && !call.options.accumulate; c++) grad[at + c * k] = 0;
             if (t != call.ignore) grad[at + (size_t)t * k] -= w * (float)lossi_factor(&call, i);
@@ -2124,83 +3204,35 @@ LOSSES_API losses_status losses_cross_entropy(float *loss, float *grad, const fl
                                               losses_targets targets, losses_shape shape,
                                               const losses_options *options)
 {
-    return lossi_softmax(LOSSI_CROSS_ENTROPY, loss, grad, logits, targets, shape, 0, options);
+    return lossi_loss(LOSSI_CROSS_ENTROPY, loss, grad, logits, targets, shape, 0, options);
 }
 
 LOSSES_API losses_status losses_focal(float *loss, float *grad, const float *logits,
                                       losses_targets targets, losses_shape shape, float gamma,
                                       const losses_options *options)
 {
-    return lossi_softmax(LOSSI_FOCAL, loss, grad, logits, targets, shape, gamma, options);
-}
-
-/* Takes all planes of a sigmoid loss or dice through their kernel. */
-static losses_status lossi_each_plane(int kind, float *loss, float *grad, const float *logits,
-                                      losses_targets targets, losses_shape shape, float gamma,
-                                      const losses_options *options)
-{
-    lossi_call call;
-    lossi_job job;
-    size_t n, c;
-    losses_status status = lossi_prepare(&call, kind, loss, grad, logits, sizeof *logits, targets,
-                                         shape, (losses_wide)gamma, options);
-    if (status != LOSSES_OK) return status;
-    job = lossi_job_of(&call, kind, gamma);
-    shape = call.shape;
-    for (n = 0; n < shape.samples; n++) {
-        for (c = 0; c < shape.classes; c++) {
-            const size_t at = n * shape.sample_stride + c * shape.class_stride,
-                         plane = n * shape.classes + c;
-            const float *q = lossi_float_targets(targets);
-            lossi_place place;
-            if (shape.positions == 0) { /* a mask without a pixel is worth 0 */
-                if (kind == LOSSI_DICE) lossi_take(&call, loss, plane, 0);
-                continue;
-            }
-            place.grad = grad != NULL ? grad + at : NULL;
-            place.x = logits + at;
-            place.q = q != NULL ? q + at : NULL;
-            place.step = 0;
-            place.count = shape.positions;
-            place.first = plane * shape.positions;
-            place.loss = NULL;
-            if (kind == LOSSI_DICE) {
-                place.plane = plane;
-                lossi_take(&call, loss, plane, lossi_use()->dice(&job, &place));
-            } else {
-                float high, low;
-                place.plane = c;
-                if (loss != NULL && call.options.reduction == LOSSES_NONE)
-                    place.loss = loss + place.first;
-                high = lossi_use()->sigmoid(&job, &place, &low);
-                lossi_add(&call.sum, (losses_wide)high);
-                if (lossi_finite((losses_wide)low)) lossi_add(&call.sum, (losses_wide)low);
-            }
-        }
-    }
-    return lossi_end(&call, loss);
+    return lossi_loss(LOSSI_FOCAL, loss, grad, logits, targets, shape, gamma, options);
 }
 
 LOSSES_API losses_status losses_binary_cross_entropy(float *loss, float *grad, const float *logits,
                                                      losses_targets targets, losses_shape shape,
                                                      const losses_options *options)
 {
-    return lossi_each_plane(LOSSI_BINARY, loss, grad, logits, targets, shape, 0, options);
+    return lossi_loss(LOSSI_BINARY, loss, grad, logits, targets, shape, 0, options);
 }
 
 LOSSES_API losses_status losses_sigmoid_focal(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
                                               float gamma, const losses_options *options)
 {
-    return lossi_each_plane(LOSSI_SIGMOID_FOCAL, loss, grad, logits, targets, shape, gamma,
-                            options);
+    return lossi_loss(LOSSI_SIGMOID_FOCAL, loss, grad, logits, targets, shape, gamma, options);
 }
 
 LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logits,
                                      losses_targets targets, losses_shape shape,
                                      const losses_options *options)
 {
-    return lossi_each_plane(LOSSI_DICE, loss, grad, logits, targets, shape, 0, options);
+    return lossi_loss(LOSSI_DICE, loss, grad, logits, targets, shape, 0, options);
 }
 
 LOSSES_API float losses_cross_entropy_row(float *grad, const float *logits, size_t classes,
@@ -2595,7 +3627,7 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
 #elif defined(_MSC_VER)
 #pragma float_control(pop)
 #endif
-#endif /* LOSSES_IMPLEMENTATION */
+#endif /* PARTS 5 and 6 */
 
 /* MIT No Attribution
  *

@@ -205,7 +205,11 @@ else
 fi
 if has gcc || has clang; then
     macros=$(command -v gcc || command -v clang)
-    printf '#include <stddef.h>\n#include <stdint.h>\n#include <float.h>\n#include <math.h>\n' >build/system.c
+    printf '#include <%s.h>\n' stddef stdint float math >build/system.c
+    case $(uname -m) in # what the header includes there for its instruction sets
+    x86_64) printf '#include <%s.h>\n' immintrin cpuid >>build/system.c ;;
+    aarch64) echo '#include <arm_neon.h>' >>build/system.c ;;
+    esac
     for source in user one; do
         pattern='^LOSSES_'; [ $source = one ] && pattern='^(LOSSES|LOSSI|LOSSV)_|^lossv(_|$)'
         $macros -std=c99 -dM -E -I.. build/$source.c | awk '{print $2}' | sed 's/(.*//' | sort -u >build/with
