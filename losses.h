@@ -481,6 +481,7 @@ typedef struct lossi_job {
     losses_targets targets;
     int64_t ignore;
     int ignored;            /* some targets are */
+    int any;                /* masks: anything but 0 is 1 */
     float keep, uniform;    /* 1 - e and e / C of label smoothing */
     float alpha, gamma;     /* sigmoid focal: alpha < 0 means off */
     float z_loss, smooth;   /* dice: smooth = eps * scale */
@@ -541,7 +542,7 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     job.q = NULL;
     job.targets = targets;
     job.ignore = -100;
-    job.ignored = job.accumulate = 0;
+    job.ignored = job.any = job.accumulate = 0;
     job.keep = job.alpha = 1;
     job.uniform = job.gamma = job.z_loss = job.smooth = 0;
     job.weight = job.positive = job.upstream = NULL;
@@ -572,11 +573,22 @@ LOSSI_FORCE uint32_t lossi_bits(float value)
     return both.u;
 }
 
-/* Four bytes, the first in the lowest place. */
+/* Four and eight bytes at any address. */
+#if defined(__GNUC__) && !defined(__TINYC__)
+typedef uint32_t lossi_bytes4 __attribute__((aligned(1), may_alias));
+typedef uint64_t lossi_bytes8 __attribute__((aligned(1), may_alias));
+LOSSI_FORCE uint32_t lossi_four(const uint8_t *p) { return *(const lossi_bytes4 *)p; }
+LOSSI_FORCE uint64_t lossi_eight(const uint8_t *p) { return *(const lossi_bytes8 *)p; }
+#else
 LOSSI_FORCE uint32_t lossi_four(const uint8_t *p)
 {
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
+LOSSI_FORCE uint64_t lossi_eight(const uint8_t *p)
+{
+    return lossi_four(p) | (uint64_t)lossi_four(p + 4) << 32;
+}
+#endif
 
 #define LOSSI_INF lossi_float(0x7f800000u)
 #define LOSSI_NAN lossi_float(0x7fc00000u)
@@ -691,7 +703,8 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
  *                        inf for 128, anything outside of these
  *   exponent, mantissa(u)  e, m with u = m * 2^e and m in [sqrt(1/2), sqrt(2)), u positive and normal
  *   top(a)               the first 12 bits of a: products of two of these are exact
- *   turn4(to, step, from, row)  to[c * step + r] = from[r * row + c] for 4 r and 4 c
+ *   turn_in(to, step, from, row)   to[c * step + r] = from[r * row + c] for 4 c and LOSSV_N r
+ *   turn_out(to, row, from, step)  the reverse
  * The words lossr_... say the same of one register of LOSSV_W lanes. */
 #if LOSSI_PASS == LOSSI_AVX512
 #define LOSSI_NAME                  "avx512"
@@ -727,6 +740,18 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
     lossr_convert(_mm512_maskz_inserti64x4((__mmask8)0xff, _mm512_castsi256_si512(LOSSV_LOW(p)), \
                                            LOSSV_LOW((p) + 8), 1))
 
+#define lossr_quads(p, n) \
+    _mm512_insertf32x4( \
+        _mm512_insertf32x4(_mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p)), \
+                                              _mm_loadu_ps((p) + (n)), 1), \
+                           _mm_loadu_ps((p) + 2 * (n)), 2), \
+        _mm_loadu_ps((p) + 3 * (n)), 3)
+#define lossr_put_quads(p, n, a) \
+    (_mm_storeu_ps(p, _mm512_castps512_ps128(a)), _mm_storeu_ps((p) + (n), LOSSV_QUAD(a, 1)), \
+     _mm_storeu_ps((p) + 2 * (n), LOSSV_QUAD(a, 2)), \
+     _mm_storeu_ps((p) + 3 * (n), LOSSV_QUAD(a, 3)))
+#define LOSSV_QUAD(a, i) _mm512_maskz_extractf32x4_ps((__mmask8)15, a, i)
+
 #elif LOSSI_PASS == LOSSI_AVX2
 #define LOSSI_NAME           "avx2"
 #define LOSSI_FN(f)          LOSSI_JOIN(lossi_, f, avx2)
@@ -760,6 +785,12 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_i64(p) \
     lossr_convert(_mm256_permute4x64_epi64(LOSSV_LOWS(LOSSV_INTS(p), LOSSV_INTS((p) + 4)), 0xd8))
 
+#define lossr_quads(p, n) \
+    _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps((p) + (n)), 1)
+#define lossr_put_quads(p, n, a) \
+    (_mm_storeu_ps(p, _mm256_castps256_ps128(a)), \
+     _mm_storeu_ps((p) + (n), _mm256_extractf128_ps(a, 1)))
+
 #elif LOSSI_PASS == LOSSI_SSE2
 #define LOSSI_NAME           "sse2"
 #define LOSSI_FN(f)          LOSSI_JOIN(lossi_, f, sse2)
@@ -789,6 +820,9 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_i64(p) \
     lossr_convert(lossr_bits( \
         _mm_shuffle_ps(lossr_float(LOSSV_INTS(p)), lossr_float(LOSSV_INTS((p) + 2)), 0x88)))
+
+#define lossr_quads(p, n)        _mm_loadu_ps(p)
+#define lossr_put_quads(p, n, a) _mm_storeu_ps(p, a)
 
 #elif LOSSI_PASS == LOSSI_NEON
 #define LOSSI_NAME  "neon"
@@ -828,7 +862,7 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_div(a, b) vdivq_f32(a, b)
 #define lossr_any(mask) (vmaxvq_u32(mask) != 0)
 #else
-#define lossr_div(a, b) LOSSI_FN(divide)(a, b)
+#define lossr_div(a, b) LOSSI_FN(quotient)(a, b)
 #define lossr_any(mask) \
     (vget_lane_u64(vreinterpret_u64_u32(vorr_u32(vget_low_u32(mask), vget_high_u32(mask))), 0) != 0)
 #endif
@@ -985,6 +1019,7 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_fnma     LOSSI_FN(fnma)
 #define lossv_rest     LOSSI_FN(rest)
 #define lossv_abs      LOSSI_FN(abs)
+#define lossv_nabs     LOSSI_FN(nabs)
 #define lossv_min      LOSSI_FN(min)
 #define lossv_max      LOSSI_FN(max)
 #define lossv_if_lt    LOSSI_FN(if_lt)
@@ -994,7 +1029,8 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_exponent LOSSI_FN(exponent)
 #define lossv_mantissa LOSSI_FN(mantissa)
 #define lossv_top      LOSSI_FN(top)
-#define lossv_turn4    LOSSI_FN(turn4)
+#define lossv_turn_in  LOSSI_FN(turn_in)
+#define lossv_turn_out LOSSI_FN(turn_out)
 #endif
 
 typedef struct lossv {
@@ -1012,6 +1048,19 @@ LOSSI_OP lossr LOSSI_FN(all)(float x)
 LOSSI_OP int LOSSI_FN(some)(LOSSI_FN(int) mask)
 {
     return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+}
+#endif
+
+#if LOSSI_PASS == LOSSI_NEON && !defined(__aarch64__) && !defined(_M_ARM64)
+LOSSI_OP lossr LOSSI_FN(quotient)(lossr a,
+                                  lossr b) /* rounded right, which NEON's estimate is not */
+{
+    float x[4], y[4];
+    size_t l;
+    vst1q_f32(x, a);
+    vst1q_f32(y, b);
+    for (l = 0; l < 4; l++) x[l] /= y[l];
+    return vld1q_f32(x);
 }
 #endif
 
@@ -1105,6 +1154,10 @@ LOSSI_OP lossv lossv_fnma(lossv a, lossv b, lossv c)
 LOSSI_OP lossv lossv_min(lossv a, lossv b) { LOSSV_EACH(lossr_min(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_max(lossv a, lossv b) { LOSSV_EACH(lossr_max(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_abs(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0x7fffffffu)); }
+LOSSI_OP lossv lossv_nabs(lossv a)
+{
+    LOSSV_EACH(lossr_sub(lossr_set(0), lossr_masked(a.r[i], 0x7fffffffu)));
+}
 LOSSI_OP lossv lossv_top(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0xfffff000u)); }
 LOSSI_OP lossv lossv_if_lt(lossv a, lossv b, lossv x, lossv z)
 {
@@ -1147,33 +1200,63 @@ LOSSI_OP lossv lossv_rest(lossv a, lossv q, lossv b)
 #endif
 }
 
-#if LOSSV_N > 1
-LOSSI_OP void lossv_turn4(float *to, size_t step, const float *from, size_t row)
-{
-#if LOSSI_X86 && LOSSI_PASS != LOSSI_SCALAR
-    __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + row), c = _mm_loadu_ps(from + 2 * row),
-           d = _mm_loadu_ps(from + 3 * row);
-    const __m128 ab = _mm_unpacklo_ps(a, b), cd = _mm_unpacklo_ps(c, d);
-    a = _mm_unpackhi_ps(a, b);
-    c = _mm_unpackhi_ps(c, d);
-    _mm_storeu_ps(to, _mm_movelh_ps(ab, cd));
-    _mm_storeu_ps(to + step, _mm_movehl_ps(cd, ab));
-    _mm_storeu_ps(to + 2 * step, _mm_movelh_ps(a, c));
-    _mm_storeu_ps(to + 3 * step, _mm_movehl_ps(c, a));
+#ifdef lossr_quads
+/* Four registers as rows of 4 x 4 squares -> their columns */
+#define LOSSV_TURN(a, b, c, d, e, f, g, h) \
+    const lossr ab = LOSSV_MM(unpacklo_ps)(a, b), cd = LOSSV_MM(unpacklo_ps)(c, d); \
+    const lossr ba = LOSSV_MM(unpackhi_ps)(a, b), dc = LOSSV_MM(unpackhi_ps)(c, d); \
+    const lossr e = LOSSV_MM(shuffle_ps)(ab, cd, 0x44), f = LOSSV_MM(shuffle_ps)(ab, cd, 0xee); \
+    const lossr g = LOSSV_MM(shuffle_ps)(ba, dc, 0x44), h = LOSSV_MM(shuffle_ps)(ba, dc, 0xee)
 #elif LOSSI_PASS == LOSSI_NEON
-    const float32x4x2_t ab = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + row));
-    const float32x4x2_t cd = vtrnq_f32(vld1q_f32(from + 2 * row), vld1q_f32(from + 3 * row));
-    vst1q_f32(to, vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0])));
-    vst1q_f32(to + step, vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1])));
-    vst1q_f32(to + 2 * step, vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0])));
-    vst1q_f32(to + 3 * step, vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1])));
+#define lossr_quads(p, n)        vld1q_f32(p)
+#define lossr_put_quads(p, n, a) vst1q_f32(p, a)
+#define LOSSV_TURN(a, b, c, d, e, f, g, h) \
+    const float32x4x2_t ab = vtrnq_f32(a, b), cd = vtrnq_f32(c, d); \
+    const lossr e = vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0])); \
+    const lossr f = vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1])); \
+    const lossr g = vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0])); \
+    const lossr h = vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1]))
+#endif
+LOSSI_OP void lossv_turn_in(float *to, size_t step, const float *from, size_t row)
+{
+    size_t r, k;
+#ifdef lossr_quads
+    for (r = 0; r < LOSSV_N; r += LOSSV_W, from += LOSSV_W * row) {
+        const lossr a = lossr_quads(from, 4 * row), b = lossr_quads(from + row, 4 * row);
+        const lossr c = lossr_quads(from + 2 * row, 4 * row),
+                    d = lossr_quads(from + 3 * row, 4 * row);
+        LOSSV_TURN(a, b, c, d, e, f, g, h);
+        lossr_store(to + r, e);
+        lossr_store(to + step + r, f);
+        lossr_store(to + 2 * step + r, g);
+        lossr_store(to + 3 * step + r, h);
+    }
+    (void)k;
 #else
-    size_t r, c;
-    for (r = 0; r < 4; r++)
-        for (c = 0; c < 4; c++) to[c * step + r] = from[r * row + c];
+    for (r = 0; r < LOSSV_N; r++)
+        for (k = 0; k < 4; k++) to[k * step + r] = from[r * row + k];
 #endif
 }
+
+LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t step)
+{
+    size_t r, k;
+#ifdef lossr_quads
+    for (r = 0; r < LOSSV_N; r += LOSSV_W, to += LOSSV_W * row) {
+        const lossr a = lossr_load(from + r), b = lossr_load(from + step + r);
+        const lossr c = lossr_load(from + 2 * step + r), d = lossr_load(from + 3 * step + r);
+        LOSSV_TURN(a, b, c, d, e, f, g, h);
+        lossr_put_quads(to, 4 * row, e);
+        lossr_put_quads(to + row, 4 * row, f);
+        lossr_put_quads(to + 2 * row, 4 * row, g);
+        lossr_put_quads(to + 3 * row, 4 * row, h);
+    }
+    (void)k;
+#else
+    for (r = 0; r < LOSSV_N; r++)
+        for (k = 0; k < 4; k++) to[r * row + k] = from[k * step + r];
 #endif
+}
 
 /* ====================================== PART 4: KERNELS =========================================
  * exp and log once, then each loss once. Throughout, a pair (high, low) stands for high + low with
@@ -1221,23 +1304,31 @@ LOSSI_OP lossv lossv_collapse(lossv_pair total)
 }
 
 #if LOSSV_N > 1
-/* to[c * step + r] = from[r * row + c]. The last four may overlap with those before. */
-LOSSI_OP void LOSSI_FN(turn)(float *to, size_t step, const float *from, size_t row, size_t rows,
-                             size_t columns)
+/* Rows, `row` apart, of some columns, to columns that are `step` apart; and back. */
+LOSSI_OP void LOSSI_FN(turn)(float *columns, size_t step, const float *rows, size_t row,
+                             size_t count, size_t width)
 {
     size_t r, c;
-    if (rows < 4 || columns < 4) {
-        for (r = 0; r < rows; r++)
-            for (c = 0; c < columns; c++) to[c * step + r] = from[r * row + c];
-        return;
-    }
-    for (r = 0; r < rows; r += 4) {
-        const size_t r4 = r + 4 <= rows ? r : rows - 4;
-        for (c = 0; c < columns; c += 4) {
-            const size_t c4 = c + 4 <= columns ? c : columns - 4;
-            lossv_turn4(to + c4 * step + r4, step, from + r4 * row + c4, row);
-        }
-    }
+    if (count == LOSSV_N && width >= 4) /* the last four may overlap with those before */
+        for (c = 0; c < width; c += 4)
+            lossv_turn_in(columns + (c + 4 <= width ? c : width - 4) * step, step,
+                          rows + (c + 4 <= width ? c : width - 4), row);
+    else
+        for (r = 0; r < count; r++)
+            for (c = 0; c < width; c++) columns[c * step + r] = rows[r * row + c];
+}
+
+LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns, size_t step,
+                                  size_t count, size_t width)
+{
+    size_t r, c;
+    if (count == LOSSV_N && width >= 4)
+        for (c = 0; c < width; c += 4)
+            lossv_turn_out(rows + (c + 4 <= width ? c : width - 4), row,
+                           columns + (c + 4 <= width ? c : width - 4) * step, step);
+    else
+        for (r = 0; r < count; r++)
+            for (c = 0; c < width; c++) rows[r * row + c] = columns[c * step + r];
 }
 
 /* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the same order: by halves. */
@@ -1368,11 +1459,15 @@ LOSSI_OP lossv LOSSI_FN(focus)(lossv_pair s, float gamma)
     return LOSSI_FN(power)(s, gamma);
 }
 
-/* (a.high + a.low) / (1 + e.high + e.low) as a pair; inverse = 1 / (1 + e). */
-LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse)
+/* (a.high + a.low) / (1 + e.high + e.low) as a pair; inverse = 1 / (1 + e); unit: e <= 1. */
+LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, int unit)
 {
     lossv_pair y;
-    lossv error, b = lossv_two_sum(lossv_set(1), e.high, &error), rest;
+    lossv error, b = lossv_add(lossv_set(1), e.high), rest;
+    if (unit)
+        error = lossv_sub(e.high, lossv_sub(b, lossv_set(1)));
+    else
+        b = lossv_two_sum(lossv_set(1), e.high, &error);
     y.high = lossv_mul(a.high, inverse);
     rest = lossv_add(lossv_rest(a.high, y.high, b), a.low);
     rest = lossv_fnma(y.high, lossv_add(error, e.low), rest);
@@ -1436,6 +1531,9 @@ typedef struct lossv_group {
     lossi_place at;
     float *terms; /* where the terms go, one class terms_step after the other; or NULL */
     size_t terms_step;
+    const float *soon,
+        *soon_grad; /* across: what comes into use soon, one class soon_step after the other */
+    size_t soon_step;
     size_t t[LOSSV_N], r[LOSSV_N]; /* target (of an index) and reference class */
     float on[LOSSV_N], x_r[LOSSV_N];
     int guess, moved;  /* r is only a guess; r is not t for some position */
@@ -1598,12 +1696,13 @@ typedef struct LOSSI_FN(walk) {
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. */
 LOSSI_OP void LOSSI_FN(walk_on)(LOSSI_FN(walk) * w, const lossi_job *job, const lossi_place *at,
                                 int along, int soft, int fine, int marked, size_t i, size_t n,
-                                const float *x, const float *q, float *term, float *keep)
+                                const float *x, const float *q, float *term, float *keep,
+                                const float *soon, const float *soon_grad)
 {
     const lossv zero = lossv_set(0), raw = lossv_load(x, n, -LOSSI_INF);
     lossv s, t = raw, e;
-    if (along) LOSSI_PREFETCH(x + LOSSI_SOON);
-    if (along && term != NULL) LOSSI_PREFETCH(term + LOSSI_SOON);
+    LOSSI_PREFETCH(soon);
+    if (soon_grad != NULL) LOSSI_PREFETCH(soon_grad);
     if (keep != NULL) lossv_store(keep, LOSSV_N, raw);
     w->top = lossv_max(raw, w->top);
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
@@ -1624,8 +1723,8 @@ LOSSI_OP void LOSSI_FN(walk_on)(LOSSI_FN(walk) * w, const lossi_job *job, const 
 
 /* Sweeps the classes of one position (along, number l) or of all (across). Stores the terms
  * B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to nearly twice the precision of a float. */
-LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft, int fine,
-                              size_t l)
+LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft,
+                                    int fine, size_t l, lossv_margin *margin)
 {
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
@@ -1639,14 +1738,20 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     float *const terms = g->terms != NULL ? g->terms + (along ? l * g->terms_step : 0) : NULL;
     float kept[LOSSI_GROUP * LOSSV_N]; /* logits of the group, where the terms replace them */
     const int guess = g->guess, keep = guess && terms == x;
+    const float *const soon = along ? x + LOSSI_SOON : g->soon;
+    const float *const soon_grad = !along          ? g->soon_grad
+                                   : terms != NULL ? terms + LOSSI_SOON
+                                                   : NULL;
+    const size_t soon_step = along ? (size_t)LOSSV_N : g->soon_step;
     size_t i, begin, end, r0 = g->r[l];
     LOSSI_FN(walk) w;
 
 #define LOSSV_WALK(marked, lanes) \
     LOSSI_FN(walk_on) \
     (&w, job, at, along, soft, fine, marked, i, lanes, x + i * x_step, q, \
-     terms != NULL ? terms + i * terms_step : NULL, keep ? kept + (i - begin) * LOSSV_N : NULL)
-    w.m = along ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
+     terms != NULL ? terms + i * terms_step : NULL, keep ? kept + (i - begin) * LOSSV_N : NULL, \
+     soon + i * soon_step, soon_grad != NULL ? soon_grad + i * soon_step : NULL)
+    w.m = *margin;
     w.y.S.high = w.y.S.low = zero;
     w.y.margins = w.y.rest = w.y.S;
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
@@ -1693,8 +1798,8 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         if (soft && q != NULL) lossv_accumulate(&w.y.rest, w.rest);
     }
 #undef LOSSV_WALK
-    g->m = w.m;
-    g->sums = w.y;
+    *margin = w.m;
+    return w.y;
 }
 
 /* The sums of each position in its lane; those of positions that are not on may be anything. */
@@ -1705,28 +1810,39 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
 #if LOSSV_N > 1
     if (along) {
         float tiles[6][LOSSV_N * LOSSV_N]; /* what belongs to position l in row l */
+        float anchor[LOSSV_N], base[LOSSV_N], low[LOSSV_N];
         const lossv zero = lossv_set(0);
         size_t l;
+        lossv_store(anchor, LOSSV_N, g->m.anchor);
+        lossv_store(base, LOSSV_N, g->m.base);
+        lossv_store(low, LOSSV_N, g->m.low);
         for (l = 0; l < LOSSV_N; l++) {
-            lossv_sums *const y = &g->sums;
-            y->S.high = y->S.low = y->margins.high = y->margins.low = y->rest.high = y->rest.low =
-                zero;
+            const size_t guessed = g->r[l];
+            lossv_sums y;
+            lossv_margin m;
+            y.S.high = y.S.low = zero;
+            y.margins = y.rest = y.S;
             if (g->on[l] > 0) {
-                const size_t guessed = g->r[l];
-                LOSSI_FN(sweep)(job, g, 1, soft, fine, l);
+                m.x = lossv_set(g->x_r[l]);
+                m.anchor = lossv_set(anchor[l]);
+                m.base = lossv_set(base[l]);
+                m.low = lossv_set(low[l]);
+                m.k = lossv_sub(lossv_set(40), m.base);
+                m.most = lossv_add(m.x, lossv_set(LOSSI_AHEAD));
+                y = LOSSI_FN(sweep)(job, g, 1, soft, fine, l, &m);
                 if (g->r[l] != guessed) {
                     float lanes[LOSSV_N];
-                    lossv_store(lanes, LOSSV_N, g->m.x);
+                    lossv_store(lanes, LOSSV_N, m.x);
                     g->x_r[l] = lanes[0];
                 }
             }
-            lossv_store(tiles[0] + l * LOSSV_N, LOSSV_N, y->S.high);
-            lossv_store(tiles[1] + l * LOSSV_N, LOSSV_N, y->S.low);
+            lossv_store(tiles[0] + l * LOSSV_N, LOSSV_N, y.S.high);
+            lossv_store(tiles[1] + l * LOSSV_N, LOSSV_N, y.S.low);
             if (!soft) continue;
-            lossv_store(tiles[2] + l * LOSSV_N, LOSSV_N, y->margins.high);
-            lossv_store(tiles[3] + l * LOSSV_N, LOSSV_N, y->margins.low);
-            lossv_store(tiles[4] + l * LOSSV_N, LOSSV_N, y->rest.high);
-            lossv_store(tiles[5] + l * LOSSV_N, LOSSV_N, y->rest.low);
+            lossv_store(tiles[2] + l * LOSSV_N, LOSSV_N, y.margins.high);
+            lossv_store(tiles[3] + l * LOSSV_N, LOSSV_N, y.margins.low);
+            lossv_store(tiles[4] + l * LOSSV_N, LOSSV_N, y.rest.high);
+            lossv_store(tiles[5] + l * LOSSV_N, LOSSV_N, y.rest.low);
         }
         g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
         g->sums.S = LOSSI_FN(gather)(tiles[0], tiles[1]);
@@ -1735,9 +1851,13 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
         return;
     }
 #endif
-    LOSSI_FN(sweep)(job, g, 0, soft, fine, 0);
-    if (!g->moved) return;
-    lossv_store(g->x_r, LOSSV_N, g->m.x);
+    {
+        lossv_margin m = g->m;
+        g->sums = LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &m);
+        if (!g->moved) return;
+        g->m = m;
+        lossv_store(g->x_r, LOSSV_N, m.x);
+    }
 }
 
 /* S of the margin form from the sum of terms, NaN unless x_r is finite; *unit is the factor that makes
@@ -1863,7 +1983,7 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
         lossv P, ratio = lossv_if_eq(S.high, zero, one, lossv_div(l_r, S.high)); /* p_t l / s */
         scaled.high = lossv_mul(S.high, lossv_set(LOSSV_B));
         scaled.low = lossv_mul(S.low, lossv_set(LOSSV_B));
-        focus = LOSSI_FN(divide)(scaled, S, inverse);
+        focus = LOSSI_FN(divide)(scaled, S, inverse, 0);
         focus.high = lossv_if_eq(leads, one, focus.high, lossv_set(LOSSV_B)); /* s = 1 far behind */
         focus.low = lossv_if_eq(leads, one, focus.low, zero);
         P = LOSSI_FN(focus)(focus, job->gamma);
@@ -2125,10 +2245,14 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
         g[n].at.first = first + l;
         g[n].at.loss = losses + l;
         g[n].terms = grad != NULL ? tile + l : NULL;
+        g[n].soon = x + (l + most) * row;
+        g[n].soon_grad = grad != NULL ? grad + (l + most) * row : NULL;
+        g[n].soon_step = LOSSV_N;
     }
     LOSSI_FN(across)(job, g, n);
     for (i = 0; i < n && grad != NULL; i++)
-        LOSSI_FN(turn)(grad + i * LOSSV_N * row, row, g[i].at.grad, most, classes, g[i].at.count);
+        LOSSI_FN(turn_back)
+        (grad + i * LOSSV_N * row, row, g[i].at.grad, most, g[i].at.count, classes);
 }
 #endif
 
@@ -2149,9 +2273,10 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
     if (classes * wide <= LOSSI_TILE) {
         size_t c;
         for (c = 0; c < classes; c++)
-            for (l = 0; l < count; l += LOSSV_N)
+            for (l = 0; l < count; l += LOSSV_N) {
                 lossv_store(tile + c * wide + l, LOSSV_N,
                             lossv_load(x + c * step + l, count - l, 0));
+            }
         x = terms = tile;
         x_step = wide;
     }
@@ -2166,6 +2291,9 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
         g[n].at.first = first + l;
         g[n].at.loss = losses + l;
         g[n].terms = job->grad != NULL && terms != NULL ? terms + l : NULL;
+        g[n].soon = job->x + k + l + LOSSV_N * LOSSI_BATCH;
+        g[n].soon_grad = job->grad != NULL ? job->grad + k + l : NULL;
+        g[n].soon_step = step;
     }
     LOSSI_FN(across)(job, g, n);
 }
@@ -2206,38 +2334,11 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
  * Elementwise, from e = e^-|x|: s(|x|) = 1 / (1 + e), s(-|x|) = e / (1 + e), sp(x) = max(x, 0) + log1p(e). */
 typedef struct lossv_elements {
     lossv x, t, on;           /* logit (0 where ignored), target, and 1 or 0 where ignored */
-    lossv e, inverse, log;    /* e^-|x|, 1 / (1 + e), log(1 + e) */
+    lossv inverse, log;       /* 1 / (1 + e), log(1 + e) */
     lossv_pair scaled;        /* B e */
+    lossv scaled_small;       /* B s(-|x|) */
     lossv positive, negative; /* s(x), s(-x) */
 } lossv_elements;
-
-/* Targets of block i, and 1 where they count, 0 where they do not. Integers have been checked: what is
- * not ignored is 0 or 1, or not 0 in losses_dice_mask. */
-LOSSI_OP lossv LOSSI_FN(targets_at)(const lossi_job *job, const lossi_place *at, size_t i,
-                                    lossv *on)
-{
-    const lossv zero = lossv_set(0), one = lossv_set(1);
-    const size_t m = at->count - i, k = at->first + i;
-    lossv t;
-    *on = lossv_live(m);
-    if (at->q != NULL) return lossv_load(at->q + i, m, 0);
-    if (m >= LOSSV_N && !job->ignored) {
-        t = job->targets.type == LOSSI_U8    ? lossv_u8((const uint8_t *)job->targets.data + k)
-            : job->targets.type == LOSSI_I32 ? lossv_i32((const int32_t *)job->targets.data + k)
-                                             : lossv_i64((const int64_t *)job->targets.data + k);
-    } else {
-        float value[LOSSV_N], counts[LOSSV_N];
-        size_t l;
-        for (l = 0; l < LOSSV_N; l++) {
-            const int64_t target = l < m ? lossi_target(job->targets, k + l) : job->ignore;
-            counts[l] = target != job->ignore ? 1.f : 0.f;
-            value[l] = target != 0 && target != job->ignore ? 1.f : 0.f;
-        }
-        *on = lossv_load_all(counts);
-        t = lossv_load_all(value);
-    }
-    return lossv_if_eq(t, zero, zero, one);
-}
 
 /* log(1 + e) for 0 <= e <= 1. Identity: log(1 + e) = log 2 + log(1 + f), f = (e - 1) / 2, beyond sqrt(2). */
 LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
@@ -2250,11 +2351,45 @@ LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
     return lossv_add(sum, lossv_add(LOSSI_FN(log_rest)(f), lossv_add(error, low)));
 }
 
-/* What a few blocks need, found step by step: a block's steps wait for each other. */
+/* What a few blocks need, found step by step: the steps of one block wait for each other. */
 typedef struct LOSSI_FN(strip) {
     float high[LOSSI_STRIP * LOSSV_N], low[LOSSI_STRIP * LOSSV_N];    /* B e */
     float inverse[LOSSI_STRIP * LOSSV_N], log[LOSSI_STRIP * LOSSV_N]; /* 1 / (1 + e), log(1 + e) */
+    float t[LOSSI_STRIP * LOSSV_N], on[LOSSI_STRIP * LOSSV_N]; /* on: where some may be off */
 } LOSSI_FN(strip);
+
+/* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
+ * been checked: what is not ignored is 0 or 1, or not 0 in losses_dice_mask. */
+LOSSI_OP void LOSSI_FN(targets_at)(LOSSI_FN(strip) * y, const lossi_job *job, const lossi_place *at,
+                                   size_t i, size_t n)
+{
+    const size_t first = at->first + i;
+    size_t k;
+    if (at->q != NULL) {
+        for (k = 0; k < n; k += LOSSV_N) {
+            lossv_store(y->t + k, LOSSV_N, lossv_load(at->q + i + k, n - k, 0));
+            lossv_store(y->on + k, LOSSV_N, lossv_live(n - k));
+        }
+    } else if (n % LOSSV_N != 0 || job->ignored || job->any) {
+        for (k = 0; k < (n + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N; k++) {
+            const int64_t target = k < n ? lossi_target(job->targets, first + k) : job->ignore;
+            y->on[k] = target != job->ignore ? 1.f : 0.f;
+            y->t[k] = target != 0 && target != job->ignore ? 1.f : 0.f;
+        }
+    } else if (job->targets.type == LOSSI_U8) {
+        for (k = 0; k < n; k += LOSSV_N)
+            lossv_store(y->t + k, LOSSV_N,
+                        lossv_u8((const uint8_t *)job->targets.data + first + k));
+    } else if (job->targets.type == LOSSI_I32) {
+        for (k = 0; k < n; k += LOSSV_N)
+            lossv_store(y->t + k, LOSSV_N,
+                        lossv_i32((const int32_t *)job->targets.data + first + k));
+    } else {
+        for (k = 0; k < n; k += LOSSV_N)
+            lossv_store(y->t + k, LOSSV_N,
+                        lossv_i64((const int64_t *)job->targets.data + first + k));
+    }
+}
 
 /* A strip of n elements from number i on; with the low parts and the logarithms if they are wanted */
 LOSSI_OP void LOSSI_FN(strip_at)(LOSSI_FN(strip) * y, const lossi_job *job, const lossi_place *at,
@@ -2262,16 +2397,13 @@ LOSSI_OP void LOSSI_FN(strip_at)(LOSSI_FN(strip) * y, const lossi_job *job, cons
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
     size_t k;
+    LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
-        lossv x = lossv_load(at->x + i + k, n - k, 0), on, s, p, e;
+        lossv x = lossv_load(at->x + i + k, n - k, 0), s, p, e;
         LOSSI_PREFETCH(at->x + i + k + LOSSI_SOON);
         if (at->grad != NULL) LOSSI_PREFETCH(at->grad + i + k + LOSSI_SOON);
-        if (job->ignored) {
-            LOSSI_FN(targets_at)(job, at, i + k, &on);
-            x = lossv_if_eq(on, one, x, zero);
-        }
-        p = lossv_exp(lossv_sub(zero, lossv_abs(x)), lossv_set(40), lossv_set(-167 * LOSSV_LN2),
-                      &s);
+        if (job->ignored) x = lossv_if_eq(lossv_load_all(y->on + k), one, x, zero);
+        p = lossv_exp(lossv_nabs(x), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
         e = lossv_fma(s, p, s);
         lossv_store(y->high + k, LOSSV_N, e);
         if (lows) lossv_store(y->low + k, LOSSV_N, lossv_fma(s, p, lossv_sub(s, e))); /* exact */
@@ -2285,23 +2417,26 @@ LOSSI_OP void LOSSI_FN(strip_at)(LOSSI_FN(strip) * y, const lossi_job *job, cons
                     LOSSI_FN(log1p_unit)(lossv_mul(lossv_load_all(y->high + k), small)));
 }
 
-/* Block i, number k of its strip */
-LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_job *job, const lossi_place *at, size_t i,
-                                              const LOSSI_FN(strip) * strip, size_t k, int lows,
-                                              int logs)
+/* Block i, number k of its strip; some: of its elements may be off */
+LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, size_t m,
+                                              const LOSSI_FN(strip) * strip, size_t k, int some)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     lossv_elements y;
     lossv small;
-    y.t = LOSSI_FN(targets_at)(job, at, i, &y.on);
-    y.x = lossv_load(at->x + i, at->count - i, 0);
-    if (job->ignored) y.x = lossv_if_eq(y.on, one, y.x, zero);
+    y.t = lossv_load_all(strip->t + k);
+    y.x = lossv_load(at->x + i, m, 0);
+    y.on = one;
+    if (some) {
+        y.on = lossv_load_all(strip->on + k);
+        y.x = lossv_if_eq(y.on, one, y.x, zero);
+    }
     y.scaled.high = lossv_load_all(strip->high + k);
-    y.scaled.low = lows ? lossv_load_all(strip->low + k) : zero;
-    y.log = logs ? lossv_load_all(strip->log + k) : zero;
-    y.e = lossv_mul(y.scaled.high, lossv_set(LOSSV_1_B));
+    y.scaled.low = lossv_load_all(strip->low + k);
+    y.log = lossv_load_all(strip->log + k);
     y.inverse = lossv_load_all(strip->inverse + k);
-    small = lossv_mul(y.e, y.inverse);
+    y.scaled_small = lossv_mul(y.scaled.high, y.inverse);
+    small = lossv_mul(y.scaled_small, lossv_set(LOSSV_1_B));
     y.positive = lossv_if_lt(y.x, zero, small, y.inverse);
     y.negative = lossv_if_lt(y.x, zero, y.inverse, small);
     return y;
@@ -2322,59 +2457,96 @@ LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv c_negative, los
 }
 
 /* Binary cross-entropy of a block; *slope is its gradient times u. The small one of s(x) and s(-x) goes
- * through B, so that the product with u is rounded once, at the end. */
-LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, float w, float b, lossv u, lossv *slope)
+ * through B, so that the product with u is rounded once, at the end. A hard target has one of the terms. */
+LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv w, lossv wb, lossv u, int hard,
+                                lossv *slope)
 {
-    const lossv zero = lossv_set(0), large = lossv_mul(y->inverse, u);
-    const lossv small =
-        lossv_mul(lossv_mul(lossv_mul(y->scaled.high, y->inverse), u), lossv_set(LOSSV_1_B));
-    const lossv negative = lossv_mul(lossv_set(w * b), y->t);
-    const lossv positive = lossv_mul(lossv_set(w), lossv_sub(lossv_set(1), y->t));
-    *slope = lossv_sub(lossv_mul(positive, lossv_if_lt(y->x, zero, small, large)),
-                       lossv_mul(negative, lossv_if_lt(y->x, zero, large, small)));
-    return LOSSI_FN(softplus)(y, negative, positive);
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    if (hard) { /* z = x or -x: where z < 0, x is on the wrong side */
+        const lossv z = lossv_if_eq(y->t, zero, lossv_sub(zero, y->x), y->x);
+        const lossv c = lossv_if_eq(y->t, zero, w, wb);
+        *slope = lossv_mul(lossv_if_lt(z, zero, y->inverse, y->scaled_small), lossv_mul(c, u));
+        *slope = lossv_mul(*slope, lossv_if_lt(z, zero, one, lossv_set(LOSSV_1_B)));
+        *slope = lossv_if_eq(y->t, zero, *slope, lossv_sub(zero, *slope));
+        return LOSSI_FN(times)(c, lossv_add(y->log, lossv_max(lossv_sub(zero, z), zero)));
+    } else {
+        const lossv large = lossv_mul(y->inverse, u);
+        const lossv small = lossv_mul(lossv_mul(y->scaled_small, u), lossv_set(LOSSV_1_B));
+        const lossv negative = lossv_mul(wb, y->t);
+        const lossv positive = lossv_mul(w, lossv_sub(one, y->t));
+        *slope = lossv_sub(lossv_mul(positive, lossv_if_lt(y->x, zero, small, large)),
+                           lossv_mul(negative, lossv_if_lt(y->x, zero, large, small)));
+        return LOSSI_FN(softplus)(y, negative, positive);
+    }
 }
 
-/* Sigmoid focal of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t for x < 0, and M = c1 + c2 e,
- * m = M / (1 + e); p (1-p) / m = (e / M) / (1 + e), where e / M is 1 for the right hard target. */
-LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, float alpha, float gamma, lossv u,
-                                       int hard, lossv *slope)
+/* B m^gamma of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t for x < 0, m = M / (1 + e),
+ * M = c1 + c2 e; for a hard target M is 1 on the wrong side and e on the right one. */
+LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, float gamma, int hard)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1), negative = lossv_sub(one, y->t);
-    const lossv c1 = lossv_if_lt(y->x, zero, y->t, negative),
-                c2 = lossv_if_lt(y->x, zero, negative, y->t);
-    const lossv bce = LOSSI_FN(softplus)(y, y->t, negative);
+    const lossv zero = lossv_set(0), big = lossv_set(LOSSV_B), small = lossv_set(LOSSV_1_B);
     lossv_pair M, e;
-    lossv a = one, P, v;
-    if (!(alpha < 0))
-        a = lossv_fma(lossv_set(alpha), y->t,
-                      lossv_mul(lossv_sub(one, lossv_set(alpha)), negative));
-    M.high =
-        lossv_two_sum(lossv_mul(c1, lossv_set(LOSSV_B)), lossv_mul(c2, y->scaled.high), &M.low);
-    M.low = lossv_fma(c2, y->scaled.low, M.low);
-    e.high = y->e;
-    e.low = lossv_mul(y->scaled.low, lossv_set(LOSSV_1_B));
-    P = LOSSI_FN(focus)(LOSSI_FN(divide)(M, e, y->inverse), gamma);
-    if (hard)
-        v = lossv_if_lt(c1, c2, y->inverse, lossv_mul(y->e, y->inverse));
-    else
-        v = lossv_mul(y->inverse,
-                      lossv_if_eq(M.high, y->scaled.high, one, lossv_div(y->scaled.high, M.high)));
-    v = LOSSI_FN(times)(lossv_mul(lossv_mul(lossv_set(gamma), lossv_sub(negative, y->t)), v), bce);
-    v = lossv_add(v, lossv_sub(lossv_mul(negative, y->positive), lossv_mul(y->t, y->negative)));
-    *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), lossv_set(LOSSV_1_B));
-    /* 1 / B after the product where that is small, before it where it is large */
-    v = lossv_if_lt(bce, one, one, lossv_set(LOSSV_1_B));
-    P = LOSSI_FN(times)(lossv_mul(lossv_mul(P, v), a), bce);
-    return lossv_mul(P, lossv_if_lt(bce, one, lossv_set(LOSSV_1_B), one));
+    e.high = lossv_mul(y->scaled.high, small);
+    e.low = lossv_mul(y->scaled.low, small);
+    if (hard) {
+        const lossv z = lossv_if_eq(y->t, zero, lossv_sub(zero, y->x), y->x);
+        M.high = lossv_if_lt(z, zero, big, y->scaled.high);
+        M.low = lossv_if_lt(z, zero, zero, y->scaled.low);
+    } else {
+        const lossv n = lossv_sub(lossv_set(1), y->t);
+        const lossv c1 = lossv_if_lt(y->x, zero, y->t, n), c2 = lossv_if_lt(y->x, zero, n, y->t);
+        M.high = lossv_two_sum(lossv_mul(c1, big), lossv_mul(c2, y->scaled.high), &M.low);
+        M.low = lossv_fma(c2, y->scaled.low, M.low);
+    }
+    return LOSSI_FN(focus)(LOSSI_FN(divide)(M, e, y->inverse, 1), gamma);
 }
 
-/* One plane of a sigmoid loss; returns the sum of its losses. */
+/* Sigmoid focal of a block, P = B m^gamma; *slope is its gradient times u. Identity: m^(gamma-1) p (1-p) =
+ * m^gamma v, v = p (1-p) / m = (e / M) / (1 + e), and for a hard target 1 - m. */
+LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv P, float alpha, float gamma,
+                                       lossv u, int hard, lossv *slope)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
+    const lossv negative = lossv_sub(one, y->t), weight = lossv_set(alpha < 0 ? 1 : alpha);
+    const lossv other = lossv_set(alpha < 0 ? 1 : 1 - alpha), g = lossv_set(gamma);
+    const lossv odd = lossv_mul(y->scaled_small, small);
+    lossv a, bce, v;
+    if (hard) {
+        const lossv z = lossv_if_eq(y->t, zero, lossv_sub(zero, y->x), y->x);
+        bce = lossv_add(y->log, lossv_max(lossv_sub(zero, z), zero));
+        v = lossv_mul(lossv_if_lt(z, zero, odd, y->inverse), g);
+        v = lossv_add(LOSSI_FN(times)(v, bce), lossv_if_lt(z, zero, y->inverse, odd));
+        v = lossv_if_eq(y->t, zero, v, lossv_sub(zero, v));
+        a = lossv_if_eq(y->t, zero, other, weight);
+    } else {
+        const lossv c1 = lossv_if_lt(y->x, zero, y->t, negative),
+                    c2 = lossv_if_lt(y->x, zero, negative, y->t);
+        const lossv e = lossv_mul(y->scaled.high, small), M = lossv_fma(c2, e, c1);
+        bce = LOSSI_FN(softplus)(y, y->t, negative);
+        v = lossv_if_eq(c1, zero, lossv_set(1), lossv_div(e, M));
+        v = lossv_mul(lossv_mul(g, lossv_sub(negative, y->t)), lossv_mul(v, y->inverse));
+        v = LOSSI_FN(times)(v, bce);
+        v = lossv_add(v, lossv_sub(lossv_mul(negative, y->positive), lossv_mul(y->t, y->negative)));
+        a = alpha < 0 ? one : lossv_fma(weight, y->t, lossv_mul(other, negative));
+    }
+    *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), small);
+    /* 1 / B after the product where that is small, before it where it is large */
+    v = lossv_if_lt(bce, one, one, small);
+    P = LOSSI_FN(times)(lossv_mul(lossv_mul(P, v), a), bce);
+    return lossv_mul(P, lossv_if_lt(bce, one, small, one));
+}
+
+/* Weights of the classes of block i, of m elements */
+LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, size_t i, size_t m)
+{
+    if (weight == NULL) return lossv_set(1);
+    return at->step == 1 ? lossv_load(weight + i, m, 0) : lossv_set(weight[at->plane]);
+}
+
+/* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum of its losses. */
 LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
-    const float w = job->weight != NULL ? job->weight[at->plane] : 1.f;
-    const float b = job->positive != NULL ? job->positive[at->plane] : 1.f;
     const int hard = at->q == NULL;
     LOSSI_FN(strip) strip;
     lossv_pair total = {lossv_set(0), lossv_set(0)};
@@ -2382,18 +2554,30 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     for (i = 0; i < at->count; i += LOSSI_STRIP * LOSSV_N) {
         const size_t n =
             at->count - i < LOSSI_STRIP * LOSSV_N ? at->count - i : LOSSI_STRIP * LOSSV_N;
+        const int some = n % LOSSV_N != 0 || job->ignored;
         lossv part = zero;
         LOSSI_FN(strip_at)(&strip, job, at, i, n, focal, 1);
+        for (k = 0; k < n && focal; k += LOSSV_N) {
+            const lossv_elements y =
+                LOSSI_FN(elements_at)(at, i + k, some ? n - k : LOSSV_N, &strip, k, some);
+            lossv_store(strip.low + k, LOSSV_N, LOSSI_FN(focal_factor)(&y, job->gamma, hard));
+        }
         for (k = 0; k < n; k += LOSSV_N) {
-            const size_t m = n - k;
-            const lossv_elements y = LOSSI_FN(elements_at)(job, at, i + k, &strip, k, focal, 1);
+            const size_t m = some ? n - k : LOSSV_N;
+            const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, &strip, k, some);
             const lossv u = job->upstream != NULL
                                 ? lossv_load(job->upstream + at->first + i + k, m, 0)
                                 : lossv_set(job->factor);
-            lossv slope,
-                l = focal ? LOSSI_FN(sigmoid_focal)(&y, job->alpha, job->gamma, u, hard, &slope)
-                          : LOSSI_FN(binary)(&y, w, b, u, &slope);
-            if (m < LOSSV_N || job->ignored) {
+            lossv slope, l;
+            if (focal) {
+                l = LOSSI_FN(sigmoid_focal)(&y, y.scaled.low, job->alpha, job->gamma, u, hard,
+                                            &slope);
+            } else {
+                const lossv w = LOSSI_FN(weights_at)(job->weight, at, i + k, m);
+                const lossv b = LOSSI_FN(weights_at)(job->positive, at, i + k, m);
+                l = LOSSI_FN(binary)(&y, w, lossv_mul(w, b), u, hard, &slope);
+            }
+            if (some) {
                 l = lossv_if_eq(y.on, one, l, zero);
                 slope = lossv_if_eq(y.on, one, slope, zero);
             }
@@ -2411,7 +2595,7 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
 /* B p (1-p) of a block */
 LOSSI_OP lossv LOSSI_FN(bump)(const lossv_elements *y)
 {
-    return lossv_mul(lossv_mul(y->scaled.high, y->inverse), y->inverse);
+    return lossv_mul(y->scaled_small, y->inverse);
 }
 
 /* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
@@ -2420,31 +2604,36 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     lossv_pair V = {lossv_set(0), lossv_set(0)}, I = V;
+    const int hard = at->q == NULL, stored = at->grad != NULL && !job->accumulate;
     LOSSI_FN(strip) strip;
-    lossv t, on, u, c0, c1;
+    lossv u, c0, c1;
     lossi_sum sum;
-    float v, i2, d, loss;
+    float v, i2, d, loss, K, K2;
     size_t i, k;
     for (i = 0; i < at->count; i += LOSSI_STRIP * LOSSV_N) {
         const size_t n =
             at->count - i < LOSSI_STRIP * LOSSV_N ? at->count - i : LOSSI_STRIP * LOSSV_N;
+        const int some = n % LOSSV_N != 0 || job->ignored;
         lossv V_part = zero, I_part = zero;
         LOSSI_FN(strip_at)(&strip, job, at, i, n, 0, 0);
         for (k = 0; k < n; k += LOSSV_N) {
-            const size_t m = n - k;
-            const lossv_elements y = LOSSI_FN(elements_at)(job, at, i + k, &strip, k, 0, 0);
+            const size_t m = some ? n - k : LOSSV_N;
+            const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, &strip, k, some);
             lossv right = lossv_mul(y.t, y.positive);
-            lossv wrong = at->q != NULL ? lossv_fma(y.t, y.negative,
-                                                    lossv_mul(lossv_sub(one, y.t), y.positive))
-                                        : lossv_if_eq(y.t, zero, y.positive, y.negative);
-            if (m < LOSSV_N || job->ignored) {
+            lossv wrong =
+                hard ? lossv_if_eq(y.t, zero, y.positive, y.negative)
+                     : lossv_fma(y.t, y.negative, lossv_mul(lossv_sub(one, y.t), y.positive));
+            if (some) {
                 right = lossv_if_eq(y.on, one, right, zero);
                 wrong = lossv_if_eq(y.on, one, wrong, zero);
             }
             I_part = lossv_add(I_part, right);
             V_part = lossv_add(V_part, wrong);
-            if (at->grad != NULL && !job->accumulate)
-                lossv_store(at->grad + i + k, m, LOSSI_FN(bump)(&y));
+            if (stored) { /* of a hard target the sign remembers it */
+                const lossv bump = LOSSI_FN(bump)(&y);
+                lossv_store(at->grad + i + k, m,
+                            hard ? lossv_if_eq(y.t, zero, bump, lossv_sub(zero, bump)) : bump);
+            }
         }
         lossv_accumulate(&I, I_part);
         lossv_accumulate(&V, V_part);
@@ -2457,36 +2646,60 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     d = v + i2;
     loss = v / d;
     if (at->grad == NULL) return loss;
-    c0 = lossv_set(i2 / d / d);
-    c1 = lossv_set((v + v + i2) / d / d);
-    u = lossv_set(job->upstream != NULL ? job->upstream[at->plane] : job->factor);
-    for (i = 0; i < at->count; i += LOSSV_N) {
-        const size_t m = at->count - i;
-        const lossv previous = lossv_load(at->grad + i, m, 0);
-        lossv g = previous;
-        if (job->accumulate) {
-            lossv_elements y;
-            LOSSI_FN(strip_at)(&strip, job, at, i, m < LOSSV_N ? m : LOSSV_N, 0, 0);
-            y = LOSSI_FN(elements_at)(job, at, i, &strip, 0, 0, 0);
-            g = LOSSI_FN(bump)(&y);
-            t = y.t;
-            on = y.on;
-        } else {
-            t = LOSSI_FN(targets_at)(job, at, i, &on);
+    i2 = i2 / d / d; /* of the gradient of p (1-p) for t = 0; -v for t = 1 */
+    v = (v / d + v / d) / d + i2;
+    K = (job->upstream != NULL ? job->upstream[at->plane] : job->factor) * LOSSV_1_B;
+    K2 = 1;
+    if (i2 * (K < 0 ? -K : K) < LOSSI_TINY)
+        K2 = K, K = 1; /* the products would not be normal numbers */
+    c0 = lossv_set(i2 * K);
+    c1 = lossv_set(-v * K);
+    u = lossv_set(K2);
+    for (i = 0; i < at->count; i += LOSSI_STRIP * LOSSV_N) {
+        const size_t n =
+            at->count - i < LOSSI_STRIP * LOSSV_N ? at->count - i : LOSSI_STRIP * LOSSV_N;
+        const int some = n % LOSSV_N != 0 || job->ignored;
+        if (!stored)
+            LOSSI_FN(strip_at)(&strip, job, at, i, n, 0, 0);
+        else if (!hard || job->ignored)
+            LOSSI_FN(targets_at)(&strip, job, at, i, n);
+        for (k = 0; k < n; k += LOSSV_N) {
+            const size_t m = some ? n - k : LOSSV_N;
+            float *const to = at->grad + i + k;
+            lossv y, c;
+            if (stored) {
+                y = lossv_load(to, m, 0);
+            } else {
+                const lossv_elements again = LOSSI_FN(elements_at)(at, i + k, m, &strip, k, some);
+                y = LOSSI_FN(bump)(&again);
+            }
+            if (hard && stored) {
+                c = lossv_if_lt(y, zero, lossv_sub(zero, c1), c0);
+            } else {
+                const lossv t = lossv_load_all(strip.t + k);
+                c = lossv_fma(t, c1, lossv_mul(lossv_sub(one, t), c0));
+            }
+            y = lossv_mul(lossv_mul(y, c), u);
+            if (job->ignored) y = lossv_if_eq(lossv_load_all(strip.on + k), one, y, zero);
+            lossv_store(to, m, stored ? y : lossv_add(lossv_load(to, m, 0), y));
         }
-        g = lossv_mul(g, lossv_fnma(t, c1, lossv_mul(lossv_sub(one, t), c0)));
-        g = lossv_mul(lossv_mul(g, u), lossv_set(LOSSV_1_B));
-        if (job->ignored) g = lossv_if_eq(on, one, g, zero);
-        lossv_store(at->grad + i, m, job->accumulate ? lossv_add(previous, g) : g);
     }
     return loss;
 }
 
-/* Takes all planes of a call. */
+/* Takes all planes of a call; for the sigmoid losses rows of classes likewise, all at once where they are
+ * packed and alike. */
 LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
 {
-    const losses_shape s = job->shape;
+    losses_shape s = job->shape;
+    const int row = job->loss != LOSSI_DICE && s.positions == 1 && s.class_stride == 1;
     size_t n, c;
+    if (row) {
+        s.positions = s.classes;
+        s.classes = 1;
+        if (s.sample_stride == s.positions && job->weight == NULL && job->positive == NULL)
+            s.positions *= s.samples, s.samples = 1;
+    }
     for (n = 0; n < s.samples; n++) {
         for (c = 0; c < s.classes; c++) {
             const size_t k = n * s.sample_stride + c * s.class_stride, plane = n * s.classes + c;
@@ -2495,7 +2708,7 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
             at.x = job->x + k;
             at.grad = job->grad != NULL ? job->grad + k : NULL;
             at.q = job->q != NULL ? job->q + k : NULL;
-            at.step = at.x_step = 0;
+            at.step = at.x_step = row ? 1 : 0;
             at.count = s.positions;
             at.first = plane * s.positions;
             if (job->loss == LOSSI_DICE) {
@@ -2526,7 +2739,9 @@ LOSSI_OP float LOSSI_FN(softmax_row)(const lossi_job *job)
     g.at.x = job->x;
     g.at.grad = g.terms = job->grad;
     g.at.q = NULL;
-    g.at.step = g.at.x_step = g.terms_step = g.at.count = 1;
+    g.at.step = g.at.x_step = g.terms_step = g.soon_step = g.at.count = 1;
+    g.soon = g.at.x;
+    g.soon_grad = NULL;
     g.at.first = 0;
     g.at.loss = &loss;
     LOSSI_FN(take_as)(job, &g, 1, 0, 0, job->loss == LOSSI_FOCAL);
@@ -2565,6 +2780,7 @@ LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_
     at.first = at.plane = 0;
     at.loss = NULL;
     job.smooth = smooth;
+    job.any = 1;
     return LOSSI_FN(dice)(&job, &at);
 }
 
@@ -2611,9 +2827,9 @@ static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,
 #undef LOSSV_ABOVE
 #undef LOSSV_ALL
 #undef LOSSV_FUSED
-#undef LOSSV_LANE
 #undef LOSSV_INT
 #undef LOSSV_INTS
+#undef LOSSV_LANE
 #undef LOSSV_LOW
 #undef LOSSV_LOWS
 #undef LOSSV_MM
@@ -2621,8 +2837,10 @@ static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,
 #undef LOSSV_NUMBERS
 #undef LOSSV_ON
 #undef LOSSV_ONES
+#undef LOSSV_QUAD
 #undef LOSSV_R
 #undef LOSSV_SET
+#undef LOSSV_TURN
 #undef LOSSV_W
 #undef lossr
 #undef lossr_add
@@ -2649,6 +2867,8 @@ static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,
 #undef lossr_min
 #undef lossr_mul
 #undef lossr_part
+#undef lossr_put_quads
+#undef lossr_quads
 #undef lossr_right
 #undef lossr_set
 #undef lossr_shifted
@@ -2657,9 +2877,9 @@ static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,
 #undef lossr_store_part
 #undef lossr_sub
 #undef lossr_u8
-#undef LOSSI_NAME
 #undef LOSSI_BATCH
 #undef LOSSI_STRIP
+#undef LOSSI_NAME
 #undef LOSSI_FN
 #undef LOSSI_TARGET
 #undef LOSSI_PASS
@@ -2805,14 +3025,35 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, uin
     *bad = first + n;
     if (targets.type == LOSSI_U8 && highest == 1) {
         const uint8_t *p = (const uint8_t *)targets.data;
-        const int can = ignore >= 0 && ignore <= 255;
-        const uint64_t pattern = can ? (uint64_t)ignore * every : 0;
-        for (; first + n - i >= 8; i += 8) {
-            const uint64_t u = lossi_four(p + i) | (uint64_t)lossi_four(p + i + 4) << 32;
-            uint64_t other = can ? lossi_nonzero_bytes(u ^ pattern) : ~(uint64_t)0;
-            if (lossi_nonzero_bytes(u & ~every) & other) break;
-            if (can) ignored += (size_t)((((other >> 7) & every) ^ every) * every >> 56);
+        if (ignore < 0 || ignore > 255) {
+            while (first + n - i >= 16 &&
+                   ((lossi_eight(p + i) | lossi_eight(p + i + 8)) & ~every) == 0)
+                i += 16;
+        } else {
+            for (; first + n - i >= 8; i += 8) {
+                const uint64_t u = lossi_eight(p + i);
+                const uint64_t other = lossi_nonzero_bytes(u ^ (uint64_t)ignore * every);
+                if (lossi_nonzero_bytes(u & ~every) & other) break;
+                ignored += (size_t)((((other >> 7) & every) ^ every) * every >> 56);
+            }
         }
+    }
+    while (targets.type == LOSSI_I32 &&
+           first + n - i >= 16) { /* sixteen, as long as none is ignored */
+        const int32_t *p = (const int32_t *)targets.data + i;
+        const uint32_t most = highest < INT32_MAX ? (uint32_t)highest : INT32_MAX;
+        int k, odd = ignore >= 0 && (uint64_t)ignore <= highest;
+        for (k = 0; k < 16; k++) odd |= (uint32_t)p[k] > most;
+        if (odd) break;
+        i += 16;
+    }
+    while (targets.type == LOSSI_U8 && highest > 1 && first + n - i >= 16) {
+        const uint8_t *p = (const uint8_t *)targets.data + i;
+        const unsigned most = highest < 255 ? (unsigned)highest : 255;
+        int k, odd = ignore >= 0 && (uint64_t)ignore <= highest;
+        for (k = 0; k < 16; k++) odd |= p[k] > most;
+        if (odd) break;
+        i += 16;
     }
     for (; i < first + n; i++) {
         const int64_t t = lossi_target(targets, i);
