@@ -527,7 +527,7 @@ typedef struct lossi_kernels {
 #define LOSSI_GROUP  16    /* blocks between compensated additions and checks of the guess */
 #define LOSSI_TILE   2048  /* floats on the stack, on a host */
 #define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
-#define LOSSI_SOON   2048  /* floats ahead that are asked for */
+#define LOSSI_SOON   4096  /* floats ahead that are asked for */
 #define LOSSI_EXACT  ((size_t)1 << 24) /* integers below are exact in float */
 
 /* The job of a zeroed losses_options with the sum as reduction. */
@@ -1739,9 +1739,9 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
     float kept[LOSSI_GROUP * LOSSV_N]; /* logits of the group, where the terms replace them */
     const int guess = g->guess, keep = guess && terms == x;
     const float *const soon = along ? x + LOSSI_SOON : g->soon;
-    const float *const soon_grad = !along          ? g->soon_grad
-                                   : terms != NULL ? terms + LOSSI_SOON
-                                                   : NULL;
+    const float *const soon_grad = !along                        ? g->soon_grad
+                                   : terms != NULL && terms != x ? terms + LOSSI_SOON
+                                                                 : NULL;
     const size_t soon_step = along ? (size_t)LOSSV_N : g->soon_step;
     size_t i, begin, end, r0 = g->r[l];
     LOSSI_FN(walk) w;
