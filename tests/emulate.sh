@@ -72,7 +72,9 @@ x86_64 | amd64) x86=$cc ;;
 *) x86=x86_64-linux-gnu-gcc ;;
 esac
 
-emulate 'x86-64 with AVX2 and FMA' avx2 '' "$x86" 'qemu-x86_64 -cpu Haswell'
+# QEMU 7.2 reads the lanes that a masked load leaves out, so no guard pages there; a CPU does not.
+emulate 'x86-64 with AVX2 and FMA' avx2 'hand expected edges status paths gradient' "$x86" \
+    'qemu-x86_64 -cpu Haswell'
 emulate 'x86-64 with SSSE3' sse2 '' "$x86" 'qemu-x86_64 -cpu Conroe'
 emulate 'AArch64' neon '' aarch64-linux-gnu-gcc qemu-aarch64
 # NEON of ARMv7 takes denormals for 0: only the suites that need none.
