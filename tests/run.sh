@@ -138,6 +138,14 @@ int main(void) /* "scalar" beside a set of the CPU is there for tests only */
     return status == (hidden ? LOSSES_BAD_OPTION : LOSSES_OK) && strcmp(losses_isa(), best) == 0 ? 0 : 1;
 }
 END
+cat >build/pasted_main.c <<'END'
+int main(void)
+{
+    float x[2] = {0, 0};
+    return losses_cross_entropy_row(NULL, x, 2, 2, 1) != losses_cross_entropy_row(NULL, x, 2, 2, 1) ? 0 : 1;
+}
+END
+{ echo '#define LOSSES_IMPLEMENTATION'; cat ../losses.h build/pasted_main.c; } >build/pasted.c
 cp build/one.c build/one.cpp
 mkdir -p build/renamed
 cp ../losses.h build/renamed/our_losses.h
@@ -153,6 +161,8 @@ for c in gcc clang; do
     done
     check "$c renamed file" $c -std=c99 -O1 $warn -Ibuild/renamed build/renamed.c -o build/renamed/a.out -lm
     check "$c renamed file runs" ./build/renamed/a.out
+    check "$c pasted into a source file" $c -std=c99 -O1 $warn build/pasted.c -o build/pasted -lm
+    check "$c pasted into a source file runs" ./build/pasted
     check "$c static in two files" $c -std=c99 -O1 $warn -I.. build/static.c build/static_main.c -o build/static -lm
     check "$c static in two files runs" ./build/static
     check "$c hidden set" $c -std=c99 -O1 $warn -I.. build/hidden.c -o build/hidden -lm
