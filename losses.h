@@ -593,6 +593,8 @@ LOSSI_FORCE uint64_t lossi_eight(const uint8_t *p)
 #define LOSSI_INF lossi_float(0x7f800000u)
 #define LOSSI_NAN lossi_float(0x7fc00000u)
 
+LOSSI_FORCE size_t lossi_least(size_t a, size_t b) { return a < b ? a : b; }
+
 LOSSI_FORCE int lossi_finite(losses_wide x) { return x - x == 0; }
 
 /* Integer target i; not for float targets. */
@@ -606,20 +608,12 @@ LOSSI_FORCE int64_t lossi_target(losses_targets targets, size_t i)
 /* Targets i .. i + count - 1 of a softmax loss, of which the ignored ones are off and 0. */
 LOSSI_FORCE void lossi_labels(const lossi_job *job, size_t i, size_t count, size_t *t, float *on)
 {
-    const losses_targets y = job->targets;
     size_t l;
-    if (job->ignored) {
-        for (l = 0; l < count; l++) {
-            const int64_t target = lossi_target(y, i + l);
-            on[l] = target != job->ignore ? 1.f : 0.f;
-            t[l] = target != job->ignore ? (size_t)target : 0;
-        }
-    } else if (y.type == LOSSI_U8) {
-        for (l = 0; l < count; l++) t[l] = ((const uint8_t *)y.data)[i + l];
-    } else if (y.type == LOSSI_I32) {
-        for (l = 0; l < count; l++) t[l] = (size_t)((const int32_t *)y.data)[i + l];
-    } else {
-        for (l = 0; l < count; l++) t[l] = (size_t)((const int64_t *)y.data)[i + l];
+    for (l = 0; l < count; l++) {
+        const int64_t target = lossi_target(job->targets, i + l);
+        const int off = job->ignored && target == job->ignore;
+        if (off) on[l] = 0;
+        t[l] = off ? 0 : (size_t)target;
     }
 }
 
@@ -715,15 +709,11 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr                       __m512
 #define LOSSV_MM(f)                 _mm512_##f
 /* Masked forms with all lanes on: g++ 12 warns inside some of the plain ones (PR105593). */
-#define LOSSV_ON                    ((__mmask16)0xffff)
+#define LOSSV_MZ(f, args)           _mm512_maskz_##f args
+#define LOSSV_ON                    (__mmask16)0xffff,
 #define lossr_bits(a)               _mm512_castps_si512(a)
 #define lossr_float(u)              _mm512_castsi512_ps(u)
 #define lossr_and(u, v)             _mm512_and_si512(u, v)
-#define lossr_left(u, n)            _mm512_maskz_slli_epi32(LOSSV_ON, u, n)
-#define lossr_right(u, n)           _mm512_maskz_srli_epi32(LOSSV_ON, u, n)
-#define lossr_convert(u)            _mm512_maskz_cvtepi32_ps(LOSSV_ON, u)
-#define lossr_min(a, b)             _mm512_maskz_min_ps(LOSSV_ON, a, b)
-#define lossr_max(a, b)             _mm512_maskz_max_ps(LOSSV_ON, a, b)
 #define lossr_lt(a, b)              _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
 #define lossr_eq(a, b)              _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
 #define lossr_if(mask, x, y)        _mm512_mask_blend_ps(mask, y, x)
@@ -731,21 +721,19 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_part(m)               ((__mmask16)((1u << (m)) - 1u))
 #define lossr_load_part(p, m, fill) _mm512_mask_loadu_ps(_mm512_set1_ps(fill), lossr_part(m), p)
 #define lossr_store_part(p, m, a)   _mm512_mask_storeu_ps(p, lossr_part(m), a)
-#define lossr_u8(p) \
-    lossr_convert( \
-        _mm512_maskz_cvtepu8_epi32(LOSSV_ON, _mm_loadu_si128((const __m128i *)(const void *)(p))))
-#define lossr_i32(p) lossr_convert(_mm512_loadu_si512(p))
-#define LOSSV_LOW(p) _mm512_maskz_cvtepi64_epi32((__mmask8)0xff, _mm512_loadu_si512(p))
-#define lossr_i64(p) \
-    lossr_convert(_mm512_maskz_inserti64x4((__mmask8)0xff, _mm512_castsi256_si512(LOSSV_LOW(p)), \
-                                           LOSSV_LOW((p) + 8), 1))
 
+#define LOSSV_INTS(p)   _mm512_loadu_si512(p)
+#define LOSSV_BYTES(p)  _mm_loadu_si128((const __m128i *)(const void *)(p))
+#define LOSSV_LOW(p)    _mm512_maskz_cvtepi64_epi32((__mmask8)255, LOSSV_INTS(p))
+#define LOSSV_TWO(a, b) _mm512_maskz_inserti64x4((__mmask8)255, _mm512_castsi256_si512(a), b, 1)
+#define lossr_u8(p)     lossr_convert(_mm512_maskz_cvtepu8_epi32(LOSSV_ON LOSSV_BYTES(p)))
+#define lossr_i64(p)    lossr_convert(LOSSV_TWO(LOSSV_LOW(p), LOSSV_LOW((p) + 8)))
+
+#define LOSSV_ADD(a, p, i) _mm512_insertf32x4(a, _mm_loadu_ps(p), i)
+#define LOSSV_FIRST(p)     _mm512_castps128_ps512(_mm_loadu_ps(p))
 #define lossr_quads(p, n) \
-    _mm512_insertf32x4( \
-        _mm512_insertf32x4(_mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p)), \
-                                              _mm_loadu_ps((p) + (n)), 1), \
-                           _mm_loadu_ps((p) + 2 * (n)), 2), \
-        _mm_loadu_ps((p) + 3 * (n)), 3)
+    LOSSV_ADD(LOSSV_ADD(LOSSV_ADD(LOSSV_FIRST(p), (p) + (n), 1), (p) + 2 * (n), 2), (p) + 3 * (n), \
+              3)
 #define lossr_put_quads(p, n, a) \
     (_mm_storeu_ps(p, _mm512_castps512_ps128(a)), _mm_storeu_ps((p) + (n), LOSSV_QUAD(a, 1)), \
      _mm_storeu_ps((p) + 2 * (n), LOSSV_QUAD(a, 2)), \
@@ -753,21 +741,18 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define LOSSV_QUAD(a, i) _mm512_maskz_extractf32x4_ps((__mmask8)15, a, i)
 
 #elif LOSSI_PASS == LOSSI_AVX2
-#define LOSSI_NAME           "avx2"
-#define LOSSI_FN(f)          LOSSI_JOIN(lossi_, f, avx2)
-#define LOSSI_TARGET         LOSSI_ISA("avx2,fma")
-#define LOSSV_W              8
-#define LOSSV_FUSED          1
-#define lossr                __m256
-#define LOSSV_MM(f)          _mm256_##f
+#define LOSSI_NAME        "avx2"
+#define LOSSI_FN(f)       LOSSI_JOIN(lossi_, f, avx2)
+#define LOSSI_TARGET      LOSSI_ISA("avx2,fma")
+#define LOSSV_W           8
+#define LOSSV_FUSED       1
+#define lossr             __m256
+#define LOSSV_MM(f)       _mm256_##f
+#define LOSSV_MZ(f, args) _mm256_##f args
+#define LOSSV_ON
 #define lossr_bits(a)        _mm256_castps_si256(a)
 #define lossr_float(u)       _mm256_castsi256_ps(u)
 #define lossr_and(u, v)      _mm256_and_si256(u, v)
-#define lossr_left(u, n)     _mm256_slli_epi32(u, n)
-#define lossr_right(u, n)    _mm256_srli_epi32(u, n)
-#define lossr_convert(u)     _mm256_cvtepi32_ps(u)
-#define lossr_min(a, b)      _mm256_min_ps(a, b)
-#define lossr_max(a, b)      _mm256_max_ps(a, b)
 #define lossr_lt(a, b)       _mm256_cmp_ps(a, b, _CMP_LT_OQ)
 #define lossr_eq(a, b)       _mm256_cmp_ps(a, b, _CMP_EQ_OQ)
 #define lossr_if(mask, x, y) _mm256_blendv_ps(y, x, mask)
@@ -779,7 +764,6 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_store_part(p, m, a) _mm256_maskstore_ps(p, lossr_part(m), a)
 #define lossr_u8(p) \
     lossr_convert(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
-#define lossr_i32(p)     lossr_convert(LOSSV_INTS(p))
 #define LOSSV_INTS(p)    _mm256_loadu_si256((const __m256i *)(const void *)(p))
 #define LOSSV_LOWS(p, q) lossr_bits(_mm256_shuffle_ps(lossr_float(p), lossr_float(q), 0x88))
 #define lossr_i64(p) \
@@ -792,21 +776,18 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
      _mm_storeu_ps((p) + (n), _mm256_extractf128_ps(a, 1)))
 
 #elif LOSSI_PASS == LOSSI_SSE2
-#define LOSSI_NAME           "sse2"
-#define LOSSI_FN(f)          LOSSI_JOIN(lossi_, f, sse2)
-#define LOSSI_TARGET         LOSSI_ISA("sse2")
-#define LOSSV_W              4
-#define LOSSV_FUSED          0
-#define lossr                __m128
-#define LOSSV_MM(f)          _mm_##f
+#define LOSSI_NAME        "sse2"
+#define LOSSI_FN(f)       LOSSI_JOIN(lossi_, f, sse2)
+#define LOSSI_TARGET      LOSSI_ISA("sse2")
+#define LOSSV_W           4
+#define LOSSV_FUSED       0
+#define lossr             __m128
+#define LOSSV_MM(f)       _mm_##f
+#define LOSSV_MZ(f, args) _mm_##f args
+#define LOSSV_ON
 #define lossr_bits(a)        _mm_castps_si128(a)
 #define lossr_float(u)       _mm_castsi128_ps(u)
 #define lossr_and(u, v)      _mm_and_si128(u, v)
-#define lossr_left(u, n)     _mm_slli_epi32(u, n)
-#define lossr_right(u, n)    _mm_srli_epi32(u, n)
-#define lossr_convert(u)     _mm_cvtepi32_ps(u)
-#define lossr_min(a, b)      _mm_min_ps(a, b)
-#define lossr_max(a, b)      _mm_max_ps(a, b)
 #define lossr_lt(a, b)       _mm_cmplt_ps(a, b)
 #define lossr_eq(a, b)       _mm_cmpeq_ps(a, b)
 #define lossr_if(mask, x, y) _mm_or_ps(_mm_and_ps(mask, x), _mm_andnot_ps(mask, y))
@@ -815,7 +796,6 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
     lossr_convert(_mm_unpacklo_epi16( \
         _mm_unpacklo_epi8(_mm_cvtsi32_si128((int)lossi_four(p)), _mm_setzero_si128()), \
         _mm_setzero_si128()))
-#define lossr_i32(p)  lossr_convert(LOSSV_INTS(p))
 #define LOSSV_INTS(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
 #define lossr_i64(p) \
     lossr_convert(lossr_bits( \
@@ -844,16 +824,16 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_lt(a, b)       vcltq_f32(a, b)
 #define lossr_eq(a, b)       vceqq_f32(a, b)
 #define lossr_if(mask, x, y) vbslq_f32(mask, x, y)
-#define lossr_masked(a, u) \
-    vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(u)))
-#define lossr_shifted(a) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a), 23))
-#define LOSSV_ABOVE(a)   vsubq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0x3f3504f3u - 0x40000000u))
-#define lossr_exponent(a) \
-    vcvtq_f32_s32( \
-        vsubq_s32(vreinterpretq_s32_u32(vshrq_n_u32(LOSSV_ABOVE(a), 23)), vdupq_n_s32(128)))
-#define lossr_mantissa(a) \
-    vreinterpretq_f32_u32( \
-        vaddq_u32(vandq_u32(LOSSV_ABOVE(a), vdupq_n_u32(0x007fffffu)), vdupq_n_u32(0x3f3504f3u)))
+#define lossr_bits(a)        vreinterpretq_u32_f32(a)
+#define lossr_float(u)       vreinterpretq_f32_u32(u)
+#define lossr_masked(a, u)   lossr_float(vandq_u32(lossr_bits(a), vdupq_n_u32(u)))
+#define lossr_shifted(a)     lossr_float(vshlq_n_u32(lossr_bits(a), 23))
+#define LOSSV_ABOVE(a)       vsubq_u32(lossr_bits(a), vdupq_n_u32(0x3f3504f3u - 0x40000000u))
+#define LOSSV_POWER(a)       vreinterpretq_s32_u32(vshrq_n_u32(LOSSV_ABOVE(a), 23))
+#define LOSSV_DIGITS(a)      vandq_u32(LOSSV_ABOVE(a), vdupq_n_u32(0x007fffffu))
+#define lossr_exponent(a)    vcvtq_f32_s32(vsubq_s32(LOSSV_POWER(a), vdupq_n_s32(128)))
+#define lossr_mantissa(a)    lossr_float(vaddq_u32(LOSSV_DIGITS(a), vdupq_n_u32(0x3f3504f3u)))
+
 #define lossr_u8(p)  vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(lossi_four(p))))))
 #define lossr_i32(p) vcvtq_f32_s32(vld1q_s32(p))
 #define lossr_i64(p) \
@@ -871,21 +851,14 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define LOSSI_NAME "scalar"
 #define LOSSI_TARGET
 #define LOSSV_FUSED 0
-#if LOSSI_PASS == LOSSI_SINGLE
-#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, single)
-#else
 #define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, scalar)
-#endif
 #if LOSSI_PASS == LOSSI_SCALAR && defined(__GNUC__) && !defined(__TINYC__)
-#define LOSSV_W 4
+#define LOSSV_W          4
 typedef float LOSSI_FN(reg) __attribute__((vector_size(16)));
 typedef float LOSSI_FN(unaligned) __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t LOSSI_FN(int) __attribute__((vector_size(16)));
 typedef uint32_t LOSSI_FN(uint) __attribute__((vector_size(16)));
-#define LOSSV_SET(x) \
-    { \
-        x, x, x, x \
-    }
+#define LOSSV_SET(x)     x, x, x, x
 #define lossr_bits(a)    ((LOSSI_FN(uint))(a))
 #define lossr_float(u)   ((LOSSI_FN(reg))(u))
 #define lossr_convert(u) __builtin_convertvector((LOSSI_FN(int))(u), LOSSI_FN(reg))
@@ -942,13 +915,16 @@ typedef float LOSSI_FN(unaligned);
 #endif
 #define LOSSV_INT(u)       LOSSV_MM(set1_epi32)((int)(u))
 #define lossr_masked(a, u) lossr_float(lossr_and(lossr_bits(a), LOSSV_INT(u)))
-#define lossr_shifted(a)   lossr_float(lossr_left(lossr_bits(a), 23))
+#define lossr_convert(u)   LOSSV_MZ(cvtepi32_ps, (LOSSV_ON u))
+#define lossr_i32(p)       lossr_convert(LOSSV_INTS(p))
+#define lossr_min(a, b)    LOSSV_MZ(min_ps, (LOSSV_ON a, b))
+#define lossr_max(a, b)    LOSSV_MZ(max_ps, (LOSSV_ON a, b))
+#define lossr_shifted(a)   lossr_float(LOSSV_MZ(slli_epi32, (LOSSV_ON lossr_bits(a), 23)))
 #define LOSSV_ABOVE(a)     LOSSV_MM(sub_epi32)(lossr_bits(a), LOSSV_INT(0x3f3504f3u - 0x40000000u))
-#define lossr_exponent(a) \
-    lossr_convert(LOSSV_MM(sub_epi32)(lossr_right(LOSSV_ABOVE(a), 23), LOSSV_INT(128)))
-#define lossr_mantissa(a) \
-    lossr_float(LOSSV_MM(add_epi32)(lossr_and(LOSSV_ABOVE(a), LOSSV_INT(0x007fffff)), \
-                                    LOSSV_INT(0x3f3504f3)))
+#define LOSSV_POWER(a)     LOSSV_MZ(srli_epi32, (LOSSV_ON LOSSV_ABOVE(a), 23))
+#define LOSSV_DIGITS(a)    lossr_and(LOSSV_ABOVE(a), LOSSV_INT(0x007fffff))
+#define lossr_exponent(a)  lossr_convert(LOSSV_MM(sub_epi32)(LOSSV_POWER(a), LOSSV_INT(128)))
+#define lossr_mantissa(a)  lossr_float(LOSSV_MM(add_epi32)(LOSSV_DIGITS(a), LOSSV_INT(0x3f3504f3)))
 #endif
 #ifndef lossr_steps
 #define lossr_steps(a, magic) lossr_sub(a, magic)
@@ -958,31 +934,29 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSV_N     1
 #define LOSSV_ONES  1, 0
 #define LOSSI_BATCH 1
-#define LOSSI_STRIP 1
+#define LOSSV_STRIP 1
 #define LOSSV_LANE  0
 #else
 #define LOSSV_N     16
 #define LOSSV_ONES  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0
-#define LOSSI_STRIP 8 /* blocks of elements at a time */
-#define LOSSI_BATCH 4 /* groups of positions at a time */
+#define LOSSV_STRIP 128 /* elements at a time */
+#define LOSSI_BATCH 4   /* groups of positions at a time */
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #endif
 #define LOSSV_R (LOSSV_N / LOSSV_W)
-/* statement for each register i; not a loop where that would keep the registers in memory */
+/* statement s for each register i; not a loop where that would keep the registers in memory */
 #undef LOSSV_ALL
 #if LOSSV_R == 1
-#define LOSSV_ALL(statement) LOSSV_WITH(0, statement)
+#define LOSSV_ALL(s) LOSSV_WITH(0, s)
 #elif LOSSV_R == 2
-#define LOSSV_ALL(statement) LOSSV_WITH(0, statement) LOSSV_WITH(1, statement)
+#define LOSSV_ALL(s) LOSSV_WITH(0, s) LOSSV_WITH(1, s)
 #elif LOSSV_R == 4
-#define LOSSV_ALL(statement) \
-    LOSSV_WITH(0, statement) \
-    LOSSV_WITH(1, statement) LOSSV_WITH(2, statement) LOSSV_WITH(3, statement)
+#define LOSSV_ALL(s) LOSSV_WITH(0, s) LOSSV_WITH(1, s) LOSSV_WITH(2, s) LOSSV_WITH(3, s)
 #else
-#define LOSSV_ALL(statement) \
+#define LOSSV_ALL(s) \
     { \
         size_t i; \
-        for (i = 0; i < LOSSV_R; i++) statement; \
+        for (i = 0; i < LOSSV_R; i++) { s; } \
     }
 #endif
 
@@ -1040,7 +1014,7 @@ typedef struct lossv {
 #if LOSSI_PASS == LOSSI_SINGLE || LOSSI_PASS == LOSSI_SCALAR
 LOSSI_OP lossr LOSSI_FN(all)(float x)
 {
-    const lossr all = LOSSV_SET(x);
+    const lossr all = {LOSSV_SET(x)};
     return all;
 }
 #endif
@@ -1052,8 +1026,8 @@ LOSSI_OP int LOSSI_FN(some)(LOSSI_FN(int) mask)
 #endif
 
 #if LOSSI_PASS == LOSSI_NEON && !defined(__aarch64__) && !defined(_M_ARM64)
-LOSSI_OP lossr LOSSI_FN(quotient)(lossr a,
-                                  lossr b) /* rounded right, which NEON's estimate is not */
+/* rounded right, which NEON's estimate is not */
+LOSSI_OP lossr LOSSI_FN(quotient)(lossr a, lossr b)
 {
     float x[4], y[4];
     size_t l;
@@ -1129,14 +1103,14 @@ LOSSI_OP lossv lossv_u8(const uint8_t *p) { LOSSV_EACH(lossr_u8(p + i * LOSSV_W)
 LOSSI_OP lossv lossv_i32(const int32_t *p) { LOSSV_EACH(lossr_i32(p + i * LOSSV_W)); }
 LOSSI_OP lossv lossv_i64(const int64_t *p) { LOSSV_EACH(lossr_i64(p + i * LOSSV_W)); }
 #else
-#define LOSSV_NUMBERS(type) \
+#define LOSSV_NUMBERS \
     float lanes[LOSSV_N]; \
     size_t l; \
-    for (l = 0; l < LOSSV_N; l++) lanes[l] = (float)(type)p[l]; \
+    for (l = 0; l < LOSSV_N; l++) lanes[l] = (float)(int32_t)p[l]; \
     return lossv_load_all(lanes)
-LOSSI_OP lossv lossv_u8(const uint8_t *p) { LOSSV_NUMBERS(int32_t); }
-LOSSI_OP lossv lossv_i32(const int32_t *p) { LOSSV_NUMBERS(int32_t); }
-LOSSI_OP lossv lossv_i64(const int64_t *p) { LOSSV_NUMBERS(int32_t); }
+LOSSI_OP lossv lossv_u8(const uint8_t *p) { LOSSV_NUMBERS; }
+LOSSI_OP lossv lossv_i32(const int32_t *p) { LOSSV_NUMBERS; }
+LOSSI_OP lossv lossv_i64(const int64_t *p) { LOSSV_NUMBERS; }
 #endif
 
 LOSSI_OP lossv lossv_add(lossv a, lossv b) { LOSSV_EACH(lossr_add(a.r[i], b.r[i])); }
@@ -1203,10 +1177,13 @@ LOSSI_OP lossv lossv_rest(lossv a, lossv q, lossv b)
 #ifdef lossr_quads
 /* Four registers as rows of 4 x 4 squares -> their columns */
 #define LOSSV_TURN(a, b, c, d, e, f, g, h) \
-    const lossr ab = LOSSV_MM(unpacklo_ps)(a, b), cd = LOSSV_MM(unpacklo_ps)(c, d); \
-    const lossr ba = LOSSV_MM(unpackhi_ps)(a, b), dc = LOSSV_MM(unpackhi_ps)(c, d); \
-    const lossr e = LOSSV_MM(shuffle_ps)(ab, cd, 0x44), f = LOSSV_MM(shuffle_ps)(ab, cd, 0xee); \
-    const lossr g = LOSSV_MM(shuffle_ps)(ba, dc, 0x44), h = LOSSV_MM(shuffle_ps)(ba, dc, 0xee)
+    const lossr ab = LOSSV_LO(a, b), cd = LOSSV_LO(c, d); \
+    const lossr ba = LOSSV_HI(a, b), dc = LOSSV_HI(c, d); \
+    const lossr e = LOSSV_SHUFFLE(ab, cd, 0x44), f = LOSSV_SHUFFLE(ab, cd, 0xee); \
+    const lossr g = LOSSV_SHUFFLE(ba, dc, 0x44), h = LOSSV_SHUFFLE(ba, dc, 0xee)
+#define LOSSV_LO(a, b)         LOSSV_MZ(unpacklo_ps, (LOSSV_ON a, b))
+#define LOSSV_HI(a, b)         LOSSV_MZ(unpackhi_ps, (LOSSV_ON a, b))
+#define LOSSV_SHUFFLE(a, b, n) LOSSV_MZ(shuffle_ps, (LOSSV_ON a, b, n))
 #elif LOSSI_PASS == LOSSI_NEON
 #define lossr_quads(p, n)        vld1q_f32(p)
 #define lossr_put_quads(p, n, a) vst1q_f32(p, a)
@@ -1496,6 +1473,7 @@ LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, 
 typedef struct lossv_margin {
     lossv x, anchor, k;    /* x_r, 0 or x_r, (x_r - anchor) / ln 2 rounded */
     lossv base, low, most; /* of lossv_exp for B e^(x - anchor) 2^-k; x_r + LOSSI_AHEAD */
+    lossv s, t;            /* e^-(x_r - anchor) 2^k / B = s (1 + t) */
 } lossv_margin;
 
 /* Sums over the classes of a position: S up to a factor, and where the loss has target terms t_c apart
@@ -1515,6 +1493,8 @@ LOSSI_OP lossv_margin LOSSI_FN(margin_at)(lossv x)
     m.base = lossv_sub(lossv_set(40), m.k);
     m.low = lossv_mul(lossv_add(m.base, lossv_set(127)), lossv_set(-LOSSV_LN2));
     m.most = lossv_add(x, lossv_set(LOSSI_AHEAD));
+    m.t = lossv_exp(lossv_sub(m.anchor, y), m.k, lossv_set(-2 * LOSSI_NEAR), &m.s);
+    m.s = lossv_mul(m.s, lossv_set(LOSSV_1_B));
     return m;
 }
 
@@ -1531,12 +1511,13 @@ typedef struct lossv_group {
     lossi_place at;
     float *terms; /* where the terms go, one class terms_step after the other; or NULL */
     size_t terms_step;
-    const float *soon,
-        *soon_grad; /* across: what comes into use soon, one class soon_step after the other */
+    const float *soon, *soon_grad,
+        *soon_q; /* across: what comes into use soon, classes soon_step apart */
     size_t soon_step;
     size_t t[LOSSV_N], r[LOSSV_N]; /* target (of an index) and reference class */
     float on[LOSSV_N], x_r[LOSSV_N];
     int guess, moved;  /* r is only a guess; r is not t for some position */
+    int known;         /* t, r and x_r are there, and not only mark and x_t */
     lossv mark;        /* across: r as a number, where it is below LOSSI_EXACT */
     lossv x_t, x_z, w; /* logits of the target and of the first r, weight of the target */
     float u[LOSSV_N], K[LOSSV_N], K2[LOSSV_N]; /* upstream; of term * K * K2 */
@@ -1573,43 +1554,83 @@ LOSSI_OP lossv LOSSI_FN(mark)(const size_t *r, size_t begin)
     return lossv_load_all(mark);
 }
 
-/* The class of the greatest logit from block `from` on, the first of several; NaN is passed over.
- * Along: of the one position at x. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const lossi_place *at,
-                                                 int along, const float *x, size_t from, size_t *r)
+/* The class numbers of a block less `begin`, along; the block's number, across */
+LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
 {
-    const size_t blocks = LOSSI_FN(blocks)(job, along);
-    lossv top = lossv_set(-LOSSI_INF), number = lossv_set(0), where = lossv_set(-1);
-    float best[LOSSV_N];
-    size_t i, l, begin = from;
-    r[0] = from * (along ? LOSSV_N : 1);
-    for (l = 1; l < LOSSV_N && !along; l++) r[l] = from;
-    for (i = from; i < blocks; i++) {
-        const lossv y = lossv_load(x + LOSSV_AT(i, at->x_step), LOSSV_LANES(i), -LOSSI_INF);
-        if (!along) where = lossv_if_lt(top, y, number, where);
-        top = along ? lossv_max(y, top) : lossv_if_lt(top, y, y, top);
-        number = lossv_add(number, lossv_set(1));
-        if (!along && (i + 1 == blocks || i + 1 - begin == LOSSI_EXACT)) {
-            lossv_store(best, LOSSV_N, where);
-            for (l = 0; l < LOSSV_N; l++)
-                if (best[l] >= 0) r[l] = begin + (size_t)best[l];
-            begin = i + 1;
-            number = lossv_set(0);
-            where = lossv_set(-1);
+    static const float lossi_lanes[LOSSV_N] = {LOSSV_LANE};
+    const lossv first = lossv_set((float)(int32_t)(along ? i * LOSSV_N : i));
+    return along ? lossv_add(first, lossv_load_all(lossi_lanes)) : first;
+}
+
+/* The class of the greatest logit of each position from block `from` on, across; the first of several, and
+ * NaN is passed over. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const lossi_place *at,
+                                                 const float *x, size_t from, size_t *r)
+{
+    const lossv one = lossv_set(1);
+    const size_t blocks = job->shape.classes;
+    float number[LOSSV_N];
+    size_t i, l, begin, end;
+    lossv top = lossv_set(-LOSSI_INF);
+    for (l = 0; l < LOSSV_N; l++) r[l] = from;
+    for (begin = from; begin < blocks; begin = end) {
+        lossv where = lossv_set(-1), count = lossv_set(0);
+        end = blocks - begin > LOSSI_EXACT ? begin + LOSSI_EXACT : blocks;
+        for (i = begin; i < end; i++) {
+            const lossv y = lossv_load(x + i * at->x_step, at->count, 0);
+            where = lossv_if_lt(top, y, count, where);
+            top = lossv_if_lt(top, y, y, top);
+            count = lossv_add(count, one);
         }
-    }
-    if (!along) return;
-    lossv_store(best, LOSSV_N, top);
-    for (l = 1; l < LOSSV_N; l++) best[0] = best[l] > best[0] ? best[l] : best[0];
-    top = lossv_set(best[0]);
-    for (i = from; i < blocks; i++) {
-        const lossv y = lossv_load(x + i * LOSSV_N, LOSSV_LANES(i), LOSSI_NAN);
-        if (!lossv_any_lt(lossv_set(0), lossv_if_eq(y, top, lossv_set(1), lossv_set(0)))) continue;
-        for (l = 0; !(x[i * LOSSV_N + l] == best[0]);) l++;
-        r[0] = i * LOSSV_N + l;
-        return;
+        lossv_store(number, LOSSV_N, where);
+        for (l = 0; l < LOSSV_N; l++)
+            if (number[l] >= 0) r[l] = begin + (size_t)number[l];
     }
 }
+
+#if LOSSV_N > 1
+/* The same of one position whose classes lie along, from class `from` of n on: first the value, in lanes
+ * that do not wait for each other, then the place. */
+LOSSI_KERNEL LOSSI_APART size_t LOSSI_FN(greatest_along)(const float *x, size_t from, size_t n)
+{
+    const lossv least = lossv_set(-LOSSI_INF);
+    lossv top[4], found;
+    float value[LOSSV_N];
+    size_t i = from, l, end;
+    top[0] = top[1] = top[2] = top[3] = least;
+    for (; n - i >= 4 * LOSSV_N; i += 4 * LOSSV_N) {
+        LOSSI_PREFETCH(x + i + LOSSI_SOON);
+        LOSSI_PREFETCH(x + i + LOSSI_SOON + LOSSV_N);
+        LOSSI_PREFETCH(x + i + LOSSI_SOON + 2 * LOSSV_N);
+        LOSSI_PREFETCH(x + i + LOSSI_SOON + 3 * LOSSV_N);
+        top[0] = lossv_max(lossv_load_all(x + i), top[0]);
+        top[1] = lossv_max(lossv_load_all(x + i + LOSSV_N), top[1]);
+        top[2] = lossv_max(lossv_load_all(x + i + 2 * LOSSV_N), top[2]);
+        top[3] = lossv_max(lossv_load_all(x + i + 3 * LOSSV_N), top[3]);
+    }
+    for (; i < n; i += LOSSV_N) top[0] = lossv_max(lossv_load(x + i, n - i, -LOSSI_INF), top[0]);
+    lossv_store(value, LOSSV_N, lossv_max(lossv_max(top[0], top[1]), lossv_max(top[2], top[3])));
+    for (i = LOSSV_N / 2; i > 0; i /= 2)
+        for (l = 0; l < i; l++) value[l] = value[l] > value[l + i] ? value[l] : value[l + i];
+    found = lossv_set(value[0]);
+    for (; from < n; from = end) {
+        const lossv none = lossv_set((float)(64 * LOSSV_N)), step = lossv_set(LOSSV_N);
+        lossv number = LOSSI_FN(number)(1, 0), where = none;
+        end = n - from > 64 * LOSSV_N ? from + 64 * LOSSV_N : n;
+        for (i = from; i < end; i += LOSSV_N) {
+            const lossv y = lossv_load(x + i, n - i, LOSSI_NAN);
+            where = lossv_min(lossv_if_eq(y, found, number, none), where);
+            number = lossv_add(number, step);
+        }
+        if (!lossv_any_lt(where, none)) continue;
+        lossv_store(value, LOSSV_N, where);
+        for (i = LOSSV_N / 2; i > 0; i /= 2)
+            for (l = 0; l < i; l++) value[l] = value[l] < value[l + i] ? value[l] : value[l + i];
+        return from + (size_t)value[0];
+    }
+    return 0; /* all are NaN */
+}
+#endif
 
 /* Target terms w_c q'_c of the classes in block i, but for the target of an index */
 LOSSI_OP lossv LOSSI_FN(target_terms)(const lossi_job *job, const lossi_place *at, int along,
@@ -1643,7 +1664,12 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
 
     lossv_store(over_l, LOSSV_N, over);
     lossv_store(x_l, LOSSV_N, old.x);
-    LOSSI_FN(greatest)(job, at, along, x, from, greatest);
+#if LOSSV_N > 1
+    if (along)
+        greatest[0] = LOSSI_FN(greatest_along)(x, from * LOSSV_N, job->shape.classes);
+    else
+#endif
+        LOSSI_FN(greatest)(job, at, x, from, greatest);
     for (l = 0; l < LOSSV_N; l++) behind[l] = 0;
     for (l = 0; l < lanes; l++) {
         if (!(over_l[l] > 0)) continue;
@@ -1675,13 +1701,15 @@ LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s)
     return lossv_exp(lossv_sub(x, m->anchor), m->base, m->low, s);
 }
 
-/* The class numbers of a block less `begin`, along; the block's number, across */
-LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
+#if LOSSV_N > 1
+/* LOSSV_N integer targets from number i on; of 64 bits the low 32 */
+LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 {
-    static const float lossi_lanes[LOSSV_N] = {LOSSV_LANE};
-    const lossv first = lossv_set((float)(int32_t)(along ? i * LOSSV_N : i));
-    return along ? lossv_add(first, lossv_load_all(lossi_lanes)) : first;
+    if (y.type == LOSSI_U8) return lossv_u8((const uint8_t *)y.data + i);
+    if (y.type == LOSSI_I32) return lossv_i32((const int32_t *)y.data + i);
+    return lossv_i64((const int64_t *)y.data + i);
 }
+#endif
 
 /* A sweep on its way */
 typedef struct LOSSI_FN(walk) {
@@ -1697,7 +1725,7 @@ typedef struct LOSSI_FN(walk) {
 LOSSI_OP void LOSSI_FN(walk_on)(LOSSI_FN(walk) * w, const lossi_job *job, const lossi_place *at,
                                 int along, int soft, int fine, int marked, size_t i, size_t n,
                                 const float *x, const float *q, float *term, float *keep,
-                                const float *soon, const float *soon_grad)
+                                const float *soon, const float *soon_grad, const float *soon_q)
 {
     const lossv zero = lossv_set(0), raw = lossv_load(x, n, -LOSSI_INF);
     lossv s, t = raw, e;
@@ -1714,6 +1742,7 @@ LOSSI_OP void LOSSI_FN(walk_on)(LOSSI_FN(walk) * w, const lossi_job *job, const 
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
         const lossv c = LOSSI_FN(target_terms)(job, at, along, q, i);
+        if (q != NULL) LOSSI_PREFETCH(soon_q);
         w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
         if (q != NULL)
             w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
@@ -1721,6 +1750,17 @@ LOSSI_OP void LOSSI_FN(walk_on)(LOSSI_FN(walk) * w, const lossi_job *job, const 
     if (marked) w->number = lossv_add(w->number, lossv_set(along ? LOSSV_N : 1));
 }
 
+/* t and r of such a group, from the mark */
+LOSSI_OP void LOSSI_FN(know)(lossv_group *g)
+{
+    float mark[LOSSV_N];
+    size_t l;
+    if (g->known) return;
+    lossv_store(mark, LOSSV_N, g->mark);
+    for (l = 0; l < LOSSV_N; l++) g->t[l] = g->r[l] = (size_t)mark[l];
+    lossv_store(g->x_r, LOSSV_N, g->x_t);
+    g->known = 1;
+}
 /* Sweeps the classes of one position (along, number l) or of all (across). Stores the terms
  * B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to nearly twice the precision of a float. */
 LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft,
@@ -1739,18 +1779,21 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
     float kept[LOSSI_GROUP * LOSSV_N]; /* logits of the group, where the terms replace them */
     const int guess = g->guess, keep = guess && terms == x;
     const float *const soon = along ? x + LOSSI_SOON : g->soon;
-    const float *const soon_grad = !along                        ? g->soon_grad
-                                   : terms != NULL && terms != x ? terms + LOSSI_SOON
-                                                                 : NULL;
+    const float *const soon_grad = !along ? g->soon_grad
+                                   : at->grad != NULL && terms != x
+                                       ? at->grad + l * at->step + LOSSI_SOON
+                                       : NULL;
+    const float *const soon_q = !along ? g->soon_q : q != NULL ? q + LOSSI_SOON : NULL;
     const size_t soon_step = along ? (size_t)LOSSV_N : g->soon_step;
-    size_t i, begin, end, r0 = g->r[l];
+    size_t i, begin, end, r0 = along ? g->r[l] : 0;
     LOSSI_FN(walk) w;
 
 #define LOSSV_WALK(marked, lanes) \
     LOSSI_FN(walk_on) \
     (&w, job, at, along, soft, fine, marked, i, lanes, x + i * x_step, q, \
      terms != NULL ? terms + i * terms_step : NULL, keep ? kept + (i - begin) * LOSSV_N : NULL, \
-     soon + i * soon_step, soon_grad != NULL ? soon_grad + i * soon_step : NULL)
+     soon + i * soon_step, soon_grad != NULL ? soon_grad + i * soon_step : NULL, \
+     soon_q != NULL ? soon_q + i * soon_step : NULL)
     w.m = *margin;
     w.y.S.high = w.y.S.low = zero;
     w.y.margins = w.y.rest = w.y.S;
@@ -1758,7 +1801,7 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
     for (begin = 0; begin < blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
         const int marked = !along || (r0 / LOSSV_N >= begin && r0 / LOSSV_N < begin + LOSSI_GROUP);
-        end = blocks - begin > LOSSI_GROUP ? begin + LOSSI_GROUP : blocks;
+        end = begin + lossi_least(blocks - begin, LOSSI_GROUP);
         if (along)
             w.mark = lossv_set(marked ? (float)(int32_t)(r0 - begin * LOSSV_N) : -1.f);
         else
@@ -1774,6 +1817,7 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
         for (; i < end; i++) LOSSV_WALK(1, along ? classes - i * LOSSV_N : count);
         if (guess && lossv_any_lt(w.m.most, w.top)) {
             lossv_margin m = w.m; /* apart, so that the others can stay in registers */
+            LOSSI_FN(know)(g);
             lossv_sums y = w.y;
             for (i = begin; i < end && keep; i++)
                 lossv_store(terms + i * terms_step, along ? classes - i * LOSSV_N : count,
@@ -1782,7 +1826,7 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
             (job, at, along, begin, w.top, x, terms, g->terms_step, &m, g->r + l, &y);
             w.m = m;
             w.y = y;
-            r0 = g->r[l];
+            r0 = along ? g->r[l] : 0;
             g->moved = 1;
             if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
             end = begin; /* once more */
@@ -1844,7 +1888,7 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
             lossv_store(tiles[4] + l * LOSSV_N, LOSSV_N, y.rest.high);
             lossv_store(tiles[5] + l * LOSSV_N, LOSSV_N, y.rest.low);
         }
-        g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
+        if (g->moved) g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
         g->sums.S = LOSSI_FN(gather)(tiles[0], tiles[1]);
         if (soft) g->sums.margins = LOSSI_FN(gather)(tiles[2], tiles[3]);
         if (soft) g->sums.rest = LOSSI_FN(gather)(tiles[4], tiles[5]);
@@ -1864,17 +1908,42 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
  * p_j = term * *unit / (1 + S). */
 LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms, lossv *unit)
 {
-    const lossv d = lossv_sub(m->anchor, lossv_max(lossv_set(-FLT_MAX), m->x));
-    lossv s, t = lossv_exp(d, m->k, lossv_set(-2 * LOSSI_NEAR), &s), high, low;
+    const lossv high = lossv_mul(terms.high, m->s), low = lossv_mul(terms.low, m->s);
     lossv_pair S;
-    s = lossv_mul(s, lossv_set(LOSSV_1_B));
-    high = lossv_mul(terms.high, s);
-    low = lossv_mul(terms.low, s);
-    S.high = lossv_two_sum(high, lossv_fma(high, t, lossv_fma(low, t, low)), &S.low);
+    S.high = lossv_two_sum(high, lossv_fma(high, m->t, lossv_fma(low, m->t, low)), &S.low);
     S.high = lossv_add(S.high, lossv_sub(m->x, m->x));
-    *unit = lossv_fma(s, t, s);
+    *unit = lossv_fma(m->s, m->t, m->s);
     return S;
 }
+
+#if LOSSV_N > 1
+/* The same as below for LOSSV_N positions of a tile and nothing special, without touching each lane. */
+LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const lossi_place *at = &g->at;
+    lossv on = one, x = zero, number = zero;
+    size_t i;
+    g->mark = LOSSI_FN(integers)(job->targets, at->first);
+    if (job->ignored) {
+        on = lossv_if_eq(g->mark, lossv_set((float)job->ignore), zero, one);
+        g->mark = lossv_if_eq(on, one, g->mark, zero);
+    }
+    for (i = 0; i < job->shape.classes; i++) {
+        x = lossv_if_eq(g->mark, number, lossv_load_all(at->x + i * at->x_step), x);
+        number = lossv_add(number, one);
+    }
+    g->known = g->moved = 0;
+    g->guess = 1;
+    g->w = lossv_set(job->keep * job->alpha);
+    g->x_t = g->x_z = x;
+    lossv_store(g->on, LOSSV_N, on);
+    lossv_store(g->u, LOSSV_N,
+                job->upstream != NULL ? lossv_load_all(job->upstream + at->first)
+                                      : lossv_set(job->factor));
+    g->m = LOSSI_FN(margin_at)(x);
+}
+#endif
 
 /* Reads the targets, and settles the reference classes and their margins. */
 LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, int soft)
@@ -1884,7 +1953,14 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
     float each[LOSSV_N], mark[LOSSV_N];
     size_t greatest[LOSSV_N], l;
     int swept = 0;
-
+#if LOSSV_N > 1
+    g->known = 1;
+    if (!along && index && !soft && job->weight == NULL && at->count == LOSSV_N &&
+        at->x_step <= LOSSV_N * LOSSI_BATCH && !(job->ignored && job->targets.type == LOSSI_I64)) {
+        LOSSI_FN(begin_plain)(job, g);
+        return;
+    }
+#endif
     lossv_store(g->on, LOSSV_N, lossv_live(at->count));
     if (!index || at->count < LOSSV_N)
         for (l = 0; l < LOSSV_N; l++) g->t[l] = g->r[l] = 0, g->x_r[l] = mark[l] = 0;
@@ -1918,11 +1994,15 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
             if (!(g->on[l] > 0) ||
                 (index && (job->keep + 2 * job->uniform) * w_t >= all && g->x_r[l] >= -FLT_MAX))
                 continue;
+#if LOSSV_N > 1
             if (along)
-                LOSSI_FN(greatest)(job, at, 1, at->x + l * at->x_step, 0, &g->r[l]);
-            else if (!swept)
-                LOSSI_FN(greatest)(job, at, 0, at->x, 0, greatest), swept = 1;
-            if (!along) g->r[l] = greatest[l];
+                g->r[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, job->shape.classes);
+            else
+#endif
+            {
+                if (!swept) LOSSI_FN(greatest)(job, at, at->x, 0, greatest), swept = 1;
+                g->r[l] = greatest[l];
+            }
             g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])];
             g->moved = 1;
         }
@@ -1968,9 +2048,10 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
             if (!index && l < at->count)
                 q += job->keep * at->q[LOSSI_FN(element)(along, at->step, l, r)];
             each[l] = w_r * q;
-            more[l] = (float)((losses_wide)job->uniform * (job->all_weight - (losses_wide)w_r));
+            if (index)
+                more[l] = (float)((losses_wide)job->uniform * (job->all_weight - (losses_wide)w_r));
         }
-        rest = lossv_add(rest, index ? lossv_load_all(more) : lossv_collapse(g->sums.rest));
+        rest = index ? lossv_add(rest, lossv_load_all(more)) : lossv_collapse(g->sums.rest);
         t_r = lossv_add(t_r, lossv_load_all(each));
         A = lossv_add(rest, t_r);
     }
@@ -2042,7 +2123,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     const float *const q = soft && at->q != NULL ? at->q + (along ? l * at->step : 0) : NULL;
     const float *const terms = g->terms != NULL ? g->terms + (along ? l * g->terms_step : 0) : NULL;
     float *const grad = at->grad + (along ? l * at->step : 0);
-    const size_t r = g->r[l], t = g->t[l];
+    const size_t r = along ? g->r[l] : 0, t = along ? g->t[l] : 0;
     const float old = job->accumulate && along ? grad[r] : 0;
     const lossv K = along ? lossv_set(g->K[l]) : lossv_load_all(g->K);
     const lossv K2 = along ? lossv_set(g->K2[l]) : lossv_load_all(g->K2);
@@ -2053,12 +2134,20 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     lossv number = zero, mark = g->mark;
     size_t i;
     i = 0;
-    if (terms != NULL && !job->accumulate && !job->ignored) {
-        const size_t end = full < LOSSI_EXACT ? full : LOSSI_EXACT;
+    if (along || !job->ignored) { /* nothing to look at in each block */
+        const size_t end = lossi_least(full, LOSSI_EXACT);
+        const int again = terms == NULL, add = job->accumulate;
         for (; i < end; i++) {
-            lossv y = lossv_mul(lossv_mul(lossv_load_all(terms + i * terms_step), K), K2);
+            lossv y = lossv_load_all(again ? x + i * x_step : terms + i * terms_step);
+            if (again) {
+                lossv s;
+                y = LOSSI_FN(term)(y, &m, &s);
+                y = lossv_fma(s, y, s);
+            }
+            y = lossv_mul(lossv_mul(y, K), K2);
             if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, q, i), y);
             if (!along) y = lossv_if_eq(mark, number, g_r, y), number = lossv_add(number, one);
+            if (add) y = lossv_add(lossv_load_all(grad + i * step), y);
             lossv_store(grad + i * step, LOSSV_N, y);
         }
     }
@@ -2232,7 +2321,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
         return;
     }
     for (l = 0; l < count; l += LOSSV_N, n++) { /* few classes: turned, so that they lie across */
-        const size_t lanes = count - l < LOSSV_N ? count - l : LOSSV_N;
+        const size_t lanes = lossi_least(count - l, LOSSV_N);
         LOSSI_FN(turn)(tile + l, most, x + l * row, row, lanes, classes);
         if (q != NULL) LOSSI_FN(turn)(q_tile + l, most, q + l * row, row, lanes, classes);
         if (grad != NULL && job->accumulate)
@@ -2247,12 +2336,12 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
         g[n].terms = grad != NULL ? tile + l : NULL;
         g[n].soon = x + (l + most) * row;
         g[n].soon_grad = grad != NULL ? grad + (l + most) * row : NULL;
+        g[n].soon_q = q != NULL ? q + (l + most) * row : NULL;
         g[n].soon_step = LOSSV_N;
     }
     LOSSI_FN(across)(job, g, n);
-    for (i = 0; i < n && grad != NULL; i++)
-        LOSSI_FN(turn_back)
-        (grad + i * LOSSV_N * row, row, g[i].at.grad, most, g[i].at.count, classes);
+    for (i = 0; i < n && grad != NULL; i++) LOSSI_FN(turn_back)
+    (grad + i * LOSSV_N * row, row, g[i].at.grad, most, g[i].at.count, classes);
 }
 #endif
 
@@ -2268,7 +2357,7 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
     size_t l, n = 0, x_step = step;
     lossv_group g[LOSSI_BATCH];
 #if LOSSV_N > 1
-    float tile[LOSSI_TILE];
+    float tile[LOSSI_TILE], tile2[LOSSI_TILE];
     const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
     if (classes * wide <= LOSSI_TILE) {
         size_t c;
@@ -2277,7 +2366,8 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
                 lossv_store(tile + c * wide + l, LOSSV_N,
                             lossv_load(x + c * step + l, count - l, 0));
             }
-        x = terms = tile;
+        x = tile;
+        terms = tile2;
         x_step = wide;
     }
 #endif
@@ -2287,12 +2377,13 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
         g[n].at.grad = job->grad != NULL ? job->grad + k + l : NULL;
         g[n].at.step = step;
         g[n].at.x_step = g[n].terms_step = x_step;
-        g[n].at.count = count - l < LOSSV_N ? count - l : LOSSV_N;
+        g[n].at.count = lossi_least(count - l, LOSSV_N);
         g[n].at.first = first + l;
         g[n].at.loss = losses + l;
         g[n].terms = job->grad != NULL && terms != NULL ? terms + l : NULL;
         g[n].soon = job->x + k + l + LOSSV_N * LOSSI_BATCH;
         g[n].soon_grad = job->grad != NULL ? job->grad + k + l : NULL;
+        g[n].soon_q = job->q != NULL ? job->q + k + l + LOSSV_N * LOSSI_BATCH : NULL;
         g[n].soon_step = step;
     }
     LOSSI_FN(across)(job, g, n);
@@ -2308,12 +2399,10 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     size_t n, m, count;
 #if LOSSV_N > 1
     if (s.positions == 1 && (s.class_stride == 1 || s.classes == 1)) {
-        const size_t fit = LOSSI_NEARBY / s.classes, rows = s.classes <= LOSSI_FEW ? most
-                                                            : fit < 1              ? 1
-                                                            : fit < LOSSV_N        ? fit
-                                                                                   : LOSSV_N;
+        const size_t fit = lossi_least(LOSSI_NEARBY / s.classes, LOSSV_N);
+        const size_t rows = s.classes <= LOSSI_FEW ? most : fit > 0 ? fit : 1;
         for (n = 0; n < s.samples; n += count) {
-            count = s.samples - n < rows ? s.samples - n : rows;
+            count = lossi_least(s.samples - n, rows);
             LOSSI_FN(rows)(job, n, count, losses);
             if (losing) lossi_take(job, n, losses, count);
         }
@@ -2322,8 +2411,8 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 #endif
     for (n = 0; n < s.samples; n++) {
         for (m = 0; m < s.positions; m += count) {
-            const size_t first = n * s.positions + m, left = s.positions - m;
-            count = left < most ? left : most;
+            const size_t first = n * s.positions + m;
+            count = lossi_least(s.positions - m, most);
             LOSSI_FN(pixels)(job, n * s.sample_stride + m, first, count, losses);
             if (losing) lossi_take(job, first, losses, count);
         }
@@ -2353,9 +2442,9 @@ LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
 
 /* What a few blocks need, found step by step: the steps of one block wait for each other. */
 typedef struct LOSSI_FN(strip) {
-    float high[LOSSI_STRIP * LOSSV_N], low[LOSSI_STRIP * LOSSV_N];    /* B e */
-    float inverse[LOSSI_STRIP * LOSSV_N], log[LOSSI_STRIP * LOSSV_N]; /* 1 / (1 + e), log(1 + e) */
-    float t[LOSSI_STRIP * LOSSV_N], on[LOSSI_STRIP * LOSSV_N]; /* on: where some may be off */
+    float high[LOSSV_STRIP], low[LOSSV_STRIP];    /* B e */
+    float inverse[LOSSV_STRIP], log[LOSSV_STRIP]; /* 1 / (1 + e), log(1 + e) */
+    float t[LOSSV_STRIP], on[LOSSV_STRIP];        /* on: where some may be off */
 } LOSSI_FN(strip);
 
 /* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
@@ -2551,9 +2640,8 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     LOSSI_FN(strip) strip;
     lossv_pair total = {lossv_set(0), lossv_set(0)};
     size_t i, k;
-    for (i = 0; i < at->count; i += LOSSI_STRIP * LOSSV_N) {
-        const size_t n =
-            at->count - i < LOSSI_STRIP * LOSSV_N ? at->count - i : LOSSI_STRIP * LOSSV_N;
+    for (i = 0; i < at->count; i += LOSSV_STRIP) {
+        const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
         lossv part = zero;
         LOSSI_FN(strip_at)(&strip, job, at, i, n, focal, 1);
@@ -2610,9 +2698,8 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     lossi_sum sum;
     float v, i2, d, loss, K, K2;
     size_t i, k;
-    for (i = 0; i < at->count; i += LOSSI_STRIP * LOSSV_N) {
-        const size_t n =
-            at->count - i < LOSSI_STRIP * LOSSV_N ? at->count - i : LOSSI_STRIP * LOSSV_N;
+    for (i = 0; i < at->count; i += LOSSV_STRIP) {
+        const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
         lossv V_part = zero, I_part = zero;
         LOSSI_FN(strip_at)(&strip, job, at, i, n, 0, 0);
@@ -2655,9 +2742,8 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     c0 = lossv_set(i2 * K);
     c1 = lossv_set(-v * K);
     u = lossv_set(K2);
-    for (i = 0; i < at->count; i += LOSSI_STRIP * LOSSV_N) {
-        const size_t n =
-            at->count - i < LOSSI_STRIP * LOSSV_N ? at->count - i : LOSSI_STRIP * LOSSV_N;
+    for (i = 0; i < at->count; i += LOSSV_STRIP) {
+        const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
         if (!stored)
             LOSSI_FN(strip_at)(&strip, job, at, i, n, 0, 0);
@@ -2741,7 +2827,8 @@ LOSSI_OP float LOSSI_FN(softmax_row)(const lossi_job *job)
     g.at.q = NULL;
     g.at.step = g.at.x_step = g.terms_step = g.soon_step = g.at.count = 1;
     g.soon = g.at.x;
-    g.soon_grad = NULL;
+    g.soon_grad = g.soon_q = NULL;
+    g.known = 1;
     g.at.first = 0;
     g.at.loss = &loss;
     LOSSI_FN(take_as)(job, &g, 1, 0, 0, job->loss == LOSSI_FOCAL);
@@ -2790,57 +2877,44 @@ LOSSI_KERNEL void LOSSI_FN(map)(int which, float *y, const float *x, size_t n)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     size_t i;
-    if (which == 0) {
-        for (i = 0; i < n; i += LOSSV_N) {
-            lossv s, t = lossv_min(lossv_set(88.722839f), lossv_load(x + i, n - i, 0));
-            t = lossv_exp(t, zero, lossv_set(-127 * LOSSV_LN2), &s);
-            lossv_store(y + i, n - i, lossv_fma(s, t, s));
-        }
-        return;
-    }
     for (i = 0; i < n; i += LOSSV_N) {
         const lossv a = lossv_load(x + i, n - i, 1);
         lossv_pair z = {zero, zero};
-        if (which == 2) {
+        if (which == 0) {
+            lossv s, t = lossv_min(lossv_set(88.722839f), a);
+            t = lossv_exp(t, zero, lossv_set(-127 * LOSSV_LN2), &s);
+            z.high = lossv_fma(s, t, s);
+        } else if (which == 1) {
+            z = lossv_log(a, zero, 0);
+        } else {
             z.high = a;
             z = lossv_log1p(z, lossv_div(one, lossv_add(one, a)));
-        } else {
-            z = lossv_log(a, zero, 0);
         }
         lossv_store(y + i, n - i, lossv_add(z.high, z.low));
     }
 }
 #endif
 
-static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,
-                                                LOSSI_FN(softmax),
-                                                LOSSI_FN(planes),
-                                                LOSSI_FN(cross_entropy_row),
-                                                LOSSI_FN(focal_row),
-                                                LOSSI_FN(dice_mask)
+static const lossi_kernels LOSSI_FN(kernels) = {
+    LOSSI_NAME,          LOSSI_FN(softmax),   LOSSI_FN(planes), LOSSI_FN(cross_entropy_row),
+    LOSSI_FN(focal_row), LOSSI_FN(dice_mask),
 #ifdef LOSSI_TEST
-                                                    ,
-                                                LOSSI_FN(map)
+    LOSSI_FN(map),
 #endif
 };
 
 #undef LOSSV_ABOVE
 #undef LOSSV_ALL
 #undef LOSSV_FUSED
-#undef LOSSV_INT
 #undef LOSSV_INTS
 #undef LOSSV_LANE
-#undef LOSSV_LOW
-#undef LOSSV_LOWS
 #undef LOSSV_MM
+#undef LOSSV_MZ
 #undef LOSSV_N
-#undef LOSSV_NUMBERS
 #undef LOSSV_ON
 #undef LOSSV_ONES
-#undef LOSSV_QUAD
 #undef LOSSV_R
-#undef LOSSV_SET
-#undef LOSSV_TURN
+#undef LOSSV_STRIP
 #undef LOSSV_W
 #undef lossr
 #undef lossr_add
@@ -2854,10 +2928,8 @@ static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,
 #undef lossr_float
 #undef lossr_fma
 #undef lossr_fnma
-#undef lossr_i32
 #undef lossr_i64
 #undef lossr_if
-#undef lossr_left
 #undef lossr_load
 #undef lossr_load_part
 #undef lossr_lt
@@ -2869,7 +2941,6 @@ static const lossi_kernels LOSSI_FN(kernels) = {LOSSI_NAME,
 #undef lossr_part
 #undef lossr_put_quads
 #undef lossr_quads
-#undef lossr_right
 #undef lossr_set
 #undef lossr_shifted
 #undef lossr_steps
@@ -3013,9 +3084,18 @@ static uint64_t lossi_nonzero_bytes(uint64_t u)
     return (((u & low) + low) | u) & ~low;
 }
 
+/* Whether sixteen targets of this type are at most that */
+LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, uint32_t most)
+{
+    int k, odd = 0;
+    targets.type = type;
+    for (k = 0; k < 16; k++) odd |= (uint32_t)lossi_target(targets, i + (size_t)k) > most;
+    return !odd;
+}
+
 /* Of targets first .. first + n - 1, valid up to highest or ignored: how many are ignored; stops at the first
  * bad one and puts its index into *bad, n + first if there is none. Eight bytes of a mask at a time. */
-static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, uint64_t highest,
+static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, size_t highest,
                              size_t *bad)
 {
     const losses_targets targets = call->targets;
@@ -3038,22 +3118,13 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, uin
             }
         }
     }
-    while (targets.type == LOSSI_I32 &&
-           first + n - i >= 16) { /* sixteen, as long as none is ignored */
-        const int32_t *p = (const int32_t *)targets.data + i;
-        const uint32_t most = highest < INT32_MAX ? (uint32_t)highest : INT32_MAX;
-        int k, odd = ignore >= 0 && (uint64_t)ignore <= highest;
-        for (k = 0; k < 16; k++) odd |= (uint32_t)p[k] > most;
-        if (odd) break;
-        i += 16;
-    }
-    while (targets.type == LOSSI_U8 && highest > 1 && first + n - i >= 16) {
-        const uint8_t *p = (const uint8_t *)targets.data + i;
-        const unsigned most = highest < 255 ? (unsigned)highest : 255;
-        int k, odd = ignore >= 0 && (uint64_t)ignore <= highest;
-        for (k = 0; k < 16; k++) odd |= p[k] > most;
-        if (odd) break;
-        i += 16;
+    if (ignore < 0 || (uint64_t)ignore > highest) {
+        while (targets.type == LOSSI_I32 && first + n - i >= 16 &&
+               lossi_sixteen(targets, LOSSI_I32, i, (uint32_t)lossi_least(highest, INT32_MAX)))
+            i += 16;
+        while (targets.type == LOSSI_U8 && highest > 1 && first + n - i >= 16 &&
+               lossi_sixteen(targets, LOSSI_U8, i, (uint32_t)lossi_least(highest, 255)))
+            i += 16;
     }
     for (; i < first + n; i++) {
         const int64_t t = lossi_target(targets, i);
@@ -3074,7 +3145,7 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
     const size_t m = call->shape.positions, n = call->shape.samples, c = call->shape.classes;
     const size_t planes = loss == LOSSI_DICE ? n * c : 1;
     const size_t each = loss == LOSSI_DICE ? m : n * m * (softmax ? 1 : c);
-    const uint64_t highest = softmax ? (uint64_t)c - 1 : 1;
+    const size_t highest = softmax ? c - 1 : 1;
     const float *weight = softmax && integers ? call->options.class_weight : NULL;
     size_t plane, i, end;
 
@@ -3220,8 +3291,6 @@ static const lossi_kernels *const lossi_table[] = {
     &lossi_kernels_sse2,
 #elif LOSSI_ARM
     &lossi_kernels_neon,
-#elif defined(LOSSES_NO_SIMD)
-    &lossi_kernels_single,
 #else
     &lossi_kernels_scalar,
 #endif
@@ -3307,22 +3376,12 @@ LOSSES_API losses_status losses_use_isa(const char *name)
 
 LOSSES_API const char *losses_status_name(losses_status status)
 {
-    switch ((int)status) {
-    case LOSSES_OK:
-        return "LOSSES_OK";
-    case LOSSES_BAD_POINTER:
-        return "LOSSES_BAD_POINTER";
-    case LOSSES_BAD_SHAPE:
-        return "LOSSES_BAD_SHAPE";
-    case LOSSES_BAD_OPTION:
-        return "LOSSES_BAD_OPTION";
-    case LOSSES_BAD_TARGET:
-        return "LOSSES_BAD_TARGET";
-    case LOSSES_BAD_OVERLAP:
-        return "LOSSES_BAD_OVERLAP";
-    default:
-        return "unknown losses_status";
-    }
+    static const char *const lossi_names[] = {
+        "LOSSES_OK",         "LOSSES_BAD_POINTER", "LOSSES_BAD_SHAPE",
+        "LOSSES_BAD_OPTION", "LOSSES_BAD_TARGET",  "LOSSES_BAD_OVERLAP",
+    };
+    const int i = -(int)status;
+    return i >= 0 && i <= 5 ? lossi_names[i] : "unknown losses_status";
 }
 
 /* --- the float calls ---------------------------------------------------------------------------- */
