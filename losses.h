@@ -1,61 +1,67 @@
 /* losses.h 0.1.0 - loss functions and their gradients in one header.
- * Cross-entropy, focal, binary cross-entropy, sigmoid focal and dice loss on logits; C99 and C++.
- * SPDX-License-Identifier: MIT-0
+ * Cross-entropy, focal, binary cross-entropy, sigmoid focal and dice loss on
+ * logits; C99 and C++. SPDX-License-Identifier: MIT-0
  *
  * In exactly one .c or .cpp file:      Everywhere else:
  *     #define LOSSES_IMPLEMENTATION        #include "losses.h"
  *     #include "losses.h"
  *
- * Nothing is allocated or printed, and nothing is kept between calls but the choice of losses_use_isa.
+ * Nothing is allocated or printed, and nothing is kept between calls but the
+ * choice of losses_use_isa.
  *
  * Switches, defined before the include:
- *   LOSSES_IMPLEMENTATION  compiles the library into this file: in exactly one .c or .cpp
- *   LOSSES_STATIC          everything static, for a library inside a library
- *   LOSSES_API             decorates each declaration, e.g. for a DLL
- *   LOSSES_NO_SIMD         plain C, one number at a time: smallest, needs no CPU test
- *   LOSSES_NO_REFERENCE    leaves the double reference out, and with it the only use of libm
- *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE)
- *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"
+ *   LOSSES_IMPLEMENTATION  compiles the library into this file: in exactly one
+ * .c or .cpp LOSSES_STATIC          everything static, for a library inside a
+ * library LOSSES_API             decorates each declaration, e.g. for a DLL
+ *   LOSSES_NO_SIMD         plain C, one number at a time: smallest, needs no
+ * CPU test LOSSES_NO_REFERENCE    leaves the double reference out, and with it
+ * the only use of libm LOSSES_NO_DOUBLE       no double in any arithmetic
+ * (implies LOSSES_NO_REFERENCE) LOSSES_FILE            the name this file was
+ * given, if it was renamed: "my_losses.h"
  *
  * Contents:
  *   PART 1  INTERFACE   what you call, documented           every includer
- *   PART 2  GROUND      compiler facts, types, helpers      LOSSES_IMPLEMENTATION from here on
- *   PART 3  VOCABULARY  vector words, per instruction set
- *   PART 4  KERNELS     exp and log once, each loss once
- *   PART 5  CALLS       argument checks, reductions, dispatch
- *   PART 6  REFERENCE   the same losses in double, plain loops: the specification
+ *   PART 2  GROUND      compiler facts, types, helpers LOSSES_IMPLEMENTATION
+ * from here on PART 3  VOCABULARY  vector words, per instruction set PART 4
+ * KERNELS     exp and log once, each loss once PART 5  CALLS       argument
+ * checks, reductions, dispatch PART 6  REFERENCE   the same losses in double,
+ * plain loops: the specification
  */
 #ifndef LOSSI_INNER
 #ifndef LOSSES_H
 #define LOSSES_H
-/* ===================================== PART 1: INTERFACE ========================================
+/* ===================================== PART 1: INTERFACE
+ * ========================================
  *
  *     float loss;
- *     losses_cross_entropy(&loss, grad, logits, losses_i32(labels), losses_rows(n, c), NULL);
+ *     losses_cross_entropy(&loss, grad, logits, losses_i32(labels),
+ * losses_rows(n, c), NULL);
  *
- * A call reads like (loss, grad) = L(logits, targets). Pass NULL for loss or for grad when you do
- * not want it; with both NULL, report and log_sum_exp are still filled. A NULL or zeroed
- * losses_options is the textbook loss. Logits are float; nothing needs to be aligned beyond float.
+ * A call reads like (loss, grad) = L(logits, targets). Pass NULL for loss or
+ * for grad when you do not want it; with both NULL, report and log_sum_exp are
+ * still filled. A NULL or zeroed losses_options is the textbook loss. Logits
+ * are float; nothing needs to be aligned beyond float.
  *
  * Common to all calls:
- *   bits      A result has the same bits with and without the other output, in place or not, at any
- *             alignment, and for any integer type of the targets. What a position gets does not
- *             depend on what else is in the call: alone or in a batch, the bits are the same.
- *   exact     Values are within 4 ulp and gradients within 32 ulp of the exact result for the
- *             given float inputs, also where the model is confident. Where the terms of a gradient
- *             cancel (smoothing, probability targets, z_loss) it is within 4 * 2^-24 of the
- *             largest term instead. A position's loss above FLT_MAX is +inf.
- *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses),
- *             element (sigmoid losses) or mask (dice) and in the reduced value, nowhere else; so does
- *             +inf in a softmax, or a position that is all -inf. A -inf logit has probability 0. NaN
- *             and inf in upstream and in float targets go through the arithmetic.
- *   ignored   An ignored position has loss 0 and gradient 0, its logits do not matter, and it counts
- *             in no denominator.
- *   empty     The mean over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty),
- *             with gradient 0. Data pointers may be NULL when there is no element.
- *   errors    Arguments are checked before anything is written; after an error no output has been
- *             touched, apart from report->bad_position.
- *   aliasing  grad may be logits itself, unless accumulating; any other overlap is refused. */
+ *   bits      A result has the same bits with and without the other output, in
+ * place or not, at any alignment, and for any integer type of the targets. What
+ * a position gets does not depend on what else is in the call: alone or in a
+ * batch, the bits are the same. exact     Values are within 4 ulp and gradients
+ * within 32 ulp of the exact result for the given float inputs, also where the
+ * model is confident. Where the terms of a gradient cancel (smoothing,
+ * probability targets, z_loss) it is within 4 * 2^-24 of the largest term
+ * instead. A position's loss above FLT_MAX is +inf. NaN, inf  A NaN logit gives
+ * NaN in the value and gradient of its position (softmax losses), element
+ * (sigmoid losses) or mask (dice) and in the reduced value, nowhere else; so
+ * does +inf in a softmax, or a position that is all -inf. A -inf logit has
+ * probability 0. NaN and inf in upstream and in float targets go through the
+ * arithmetic. ignored   An ignored position has loss 0 and gradient 0, its
+ * logits do not matter, and it counts in no denominator. empty     The mean
+ * over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty), with
+ * gradient 0. Data pointers may be NULL when there is no element. errors
+ * Arguments are checked before anything is written; after an error no output
+ * has been touched, apart from report->bad_position. aliasing  grad may be
+ * logits itself, unless accumulating; any other overlap is refused. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -94,22 +100,27 @@ typedef float losses_wide;
 typedef double losses_wide;
 #endif
 
-/* --- results ---------------------------------------------------------------------------------- */
+/* --- results
+ * ----------------------------------------------------------------------------------
+ */
 typedef enum losses_status {
     LOSSES_OK = 0,
-    LOSSES_BAD_POINTER = -1, /* a required pointer is NULL                                        */
-    LOSSES_BAD_SHAPE = -2,  /* no classes, strides that overlap, or more bytes than size_t counts */
-    LOSSES_BAD_OPTION = -3, /* out of range, not finite, without effect, or of another loss       */
-    LOSSES_BAD_TARGET = -4, /* a class index out of range, a mask value other than 0, 1 or ignored,
-                                or a type of target that this loss does not take                   */
-    LOSSES_BAD_OVERLAP = -5 /* an output shares memory with an input or another output            */
+    LOSSES_BAD_POINTER = -1, /* a required pointer is NULL */
+    LOSSES_BAD_SHAPE = -2,   /* no classes, strides that overlap, or more bytes than
+                            size_t counts */
+    LOSSES_BAD_OPTION = -3,  /* out of range, not finite, without effect, or of another loss */
+    LOSSES_BAD_TARGET = -4,  /* a class index out of range, a mask value other than 0, 1 or
+             ignored, or a type of target that this loss does not take */
+    LOSSES_BAD_OVERLAP = -5  /* an output shares memory with an input or another output */
 } losses_status;
 
-/* --- what goes in -----------------------------------------------------------------------------
- * Integer targets are class indices for the softmax losses, packed [samples][positions], or masks of
- * 0 and 1 for the sigmoid losses and dice, packed [samples][classes][positions]. Float targets are
- * probabilities laid out like the logits, strides included; cross-entropy, the sigmoid losses and dice
- * take them. They are not checked, and need not sum to 1. */
+/* --- what goes in
+ * -----------------------------------------------------------------------------
+ * Integer targets are class indices for the softmax losses, packed
+ * [samples][positions], or masks of 0 and 1 for the sigmoid losses and dice,
+ * packed [samples][classes][positions]. Float targets are probabilities laid
+ * out like the logits, strides included; cross-entropy, the sigmoid losses and
+ * dice take them. They are not checked, and need not sum to 1. */
 typedef struct losses_targets {
     const void *data;
     int type; /* private: set by the functions below */
@@ -143,11 +154,13 @@ LOSSES_INLINE losses_targets losses_f32(const float *values)
     return targets;
 }
 
-/* Element (sample, class, position) stands at sample * sample_stride + class * class_stride + position.
- * Positions share the class axis: 1 for an N x C matrix, H*W for an N x C x H x W tensor. A stride of
- * 0 means packed: class_stride = positions, sample_stride = classes * class_stride. Padding between
- * strides is never read and never written. grad and float targets are laid out like the logits;
- * integer targets, losses, log_sum_exp and per-loss upstream values are always packed. */
+/* Element (sample, class, position) stands at sample * sample_stride + class *
+ * class_stride + position. Positions share the class axis: 1 for an N x C
+ * matrix, H*W for an N x C x H x W tensor. A stride of 0 means packed:
+ * class_stride = positions, sample_stride = classes * class_stride. Padding
+ * between strides is never read and never written. grad and float targets are
+ * laid out like the logits; integer targets, losses, log_sum_exp and per-loss
+ * upstream values are always packed. */
 typedef struct losses_shape {
     size_t samples, classes, positions;
     size_t sample_stride, class_stride;
@@ -174,59 +187,76 @@ LOSSES_INLINE losses_shape losses_masks(size_t masks, size_t pixels) /* M x 1 x 
 
 typedef enum losses_reduction { LOSSES_MEAN = 0, LOSSES_SUM = 1, LOSSES_NONE = 2 } losses_reduction;
 
-/* What the reduction was made of, whatever the reduction. Written on success. */
+/* What the reduction was made of, whatever the reduction. Written on success.
+ */
 typedef struct losses_report {
     losses_wide sum;         /* of the counted, weighted losses */
     losses_wide denominator; /* what LOSSES_MEAN divided by, or would have */
-    size_t counted;      /* not ignored: positions (softmax), elements (sigmoid), masks (dice) */
-    size_t bad_position; /* after LOSSES_BAD_TARGET: the first bad one in the packed targets */
+    size_t counted;          /* not ignored: positions (softmax), elements (sigmoid), masks
+                     (dice) */
+    size_t bad_position;     /* after LOSSES_BAD_TARGET: the first bad one in the
+                          packed targets */
 } losses_report;
 
-/* Zeroed = defaults. An option that a loss does not know must be zero, flags are 0 or 1; otherwise
- * LOSSES_BAD_OPTION. Where 0 means "the default", a true zero is had with FLT_MIN.
- * Upstream is dL/dloss, the factor of every gradient. */
+/* Zeroed = defaults. An option that a loss does not know must be zero, flags
+ * are 0 or 1; otherwise LOSSES_BAD_OPTION. Where 0 means "the default", a true
+ * zero is had with FLT_MIN. Upstream is dL/dloss, the factor of every gradient.
+ */
 typedef struct losses_options {
     losses_reduction reduction;   /* default LOSSES_MEAN; all losses */
     losses_wide denominator;      /* > 0: LOSSES_MEAN divides by this; mean only; all losses */
     int has_ignore_index;         /* 0: integer targets equal to -100 are ignored */
-    int64_t ignore_index;         /* 1: this value instead, any integer; otherwise must be 0 */
-    int nan_if_empty;             /* 1: the mean over nothing is NaN, 0: it is 0; all losses */
+    int64_t ignore_index;         /* 1: this value instead, any integer; otherwise must be
+                           0 */
+    int nan_if_empty;             /* 1: the mean over nothing is NaN, 0: it is 0; all losses
+                     */
     const float *class_weight;    /* [classes], finite, >= 0; nll, (binary) cross-entropy */
     const float *positive_weight; /* [classes], finite, >= 0; binary cross-entropy */
     float label_smoothing;        /* [0, 1]; cross-entropy */
     float z_loss;                 /* >= 0: adds z_loss * lse^2, not class-weighted; cross-entropy */
-    float alpha; /* focal: >= 0, 0 means 1; sigmoid focal: <= 1, 0 means 0.25, < 0 off */
-    const float *class_alpha; /* [classes], finite, >= 0, multiplies alpha; focal */
-    float scale, eps;         /* > 0, 0 means 1000 and 1e-6; dice */
-    const float *upstream;    /* 1 value (mean, sum) or one per loss (none); NULL = 1; all losses */
-    int accumulate;           /* 1: gradients are added to grad, not stored; all losses */
-    float *log_sum_exp;       /* out: [samples][positions], 0 where ignored; cross-entropy, focal */
-    losses_report *report;    /* out; all losses */
+    float alpha;                  /* focal: >= 0, 0 means 1; sigmoid focal: <= 1, 0 means 0.25, < 0
+                  off */
+    const float *class_alpha;     /* [classes], finite, >= 0, multiplies alpha; focal */
+    float scale, eps;             /* > 0, 0 means 1000 and 1e-6; dice */
+    const float *upstream;        /* 1 value (mean, sum) or one per loss (none); NULL =
+                            1; all losses */
+    int accumulate;               /* 1: gradients are added to grad, not stored; all losses */
+    float *log_sum_exp;           /* out: [samples][positions], 0 where ignored;
+                            cross-entropy, focal */
+    losses_report *report;        /* out; all losses */
 } losses_options;
 
-/* --- the losses -------------------------------------------------------------------------------
- * loss: 1 value for mean and sum; for none one per position (softmax losses), per element (sigmoid
- * losses), or per mask, that is plane of one sample and class (dice). grad: laid out like the logits.
+/* --- the losses
+ * -------------------------------------------------------------------------------
+ * loss: 1 value for mean and sum; for none one per position (softmax losses),
+ * per element (sigmoid losses), or per mask, that is plane of one sample and
+ * class (dice). grad: laid out like the logits.
  *
- * Notation: x the logits of one position, C classes, t its target, p = softmax(x), w class weights
- * (1 if absent), lse = log sum_j e^(x_j), s(d) = 1 / (1 + e^-d), sp(d) = log(1 + e^d), e = label_smoothing,
- * [.] = 1 if true else 0. Gradients are given before upstream and the mean's 1/D. */
+ * Notation: x the logits of one position, C classes, t its target, p =
+ * softmax(x), w class weights (1 if absent), lse = log sum_j e^(x_j), s(d) = 1
+ * / (1 + e^-d), sp(d) = log(1 + e^d), e = label_smoothing,
+ * [.] = 1 if true else 0. Gradients are given before upstream and the mean's
+ * 1/D. */
 
 /* a_j = x_j - lse for every position. May run in place. -inf for a -inf logit.
- * Cost: one exp per logit; reads twice or three times, writes once. Error: 4 ulp. */
+ * Cost: one exp per logit; reads twice or three times, writes once. Error: 4
+ * ulp. */
 LOSSES_API losses_status losses_log_softmax(float *log_probabilities, const float *logits,
                                             losses_shape shape);
 
-/* dx_j = u_j - e^(a_j) sum_c u_c, with a the log-probabilities. May run in place, on either input.
- * Cost: one exp per element. Error: 4 * 2^-24 of |u_j| + e^(a_j) sum_c |u_c|. */
+/* dx_j = u_j - e^(a_j) sum_c u_c, with a the log-probabilities. May run in
+ * place, on either input. Cost: one exp per element. Error: 4 * 2^-24 of |u_j|
+ * + e^(a_j) sum_c |u_c|. */
 LOSSES_API losses_status losses_log_softmax_gradient(float *grad, const float *upstream,
                                                      const float *log_probabilities,
                                                      losses_shape shape);
 
-/* Negative log-likelihood of given log-probabilities a:  l = -w_t a_t,  dl/da_j = -w_t [j = t].
- * mean: D = sum of w_t over the counted positions. Targets: integers. Options: class_weight and those
- * of all losses. A NaN or -inf in a_t gives a NaN or +inf value, and with w_t = 0 the value 0; the
- * gradient is -w_t all the same. Cost: one read per position; the gradient is a fill with zeros. */
+/* Negative log-likelihood of given log-probabilities a:  l = -w_t a_t,  dl/da_j
+ * = -w_t [j = t]. mean: D = sum of w_t over the counted positions. Targets:
+ * integers. Options: class_weight and those of all losses. A NaN or -inf in a_t
+ * gives a NaN or +inf value, and with w_t = 0 the value 0; the gradient is -w_t
+ * all the same. Cost: one read per position; the gradient is a fill with zeros.
+ */
 LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_probabilities,
                                     losses_targets targets, losses_shape shape,
                                     const losses_options *options);
@@ -234,65 +264,72 @@ LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_p
 /* Softmax cross-entropy (log-softmax + NLL).
  * Index targets, A = (1-e) w_t + (e/C) sum_c w_c:
  *     l = (1-e) w_t (lse - x_t) + (e/C) sum_c w_c (lse - x_c)
- *     dl/dx_j = A p_j - (1-e) w_t [j = t] - (e/C) w_j           mean: D = sum of w_t
- * Probability targets q, q' = (1-e) q + e/C, A = sum_c w_c q'_c:
- *     l = -sum_c w_c q'_c log p_c,  dl/dx_j = A p_j - w_j q'_j  mean: D = number of positions
- * z_loss z adds z lse^2, gradient 2 z lse p_j. A target class at -inf gives the value +inf and a
- * finite gradient; 0 * inf counts as 0 where a weight or target probability is 0.
- * Options: class_weight, label_smoothing, z_loss, log_sum_exp. Cost: one exp per logit (two when
- * accumulating). Sources: Szegedy et al. 2016 (label smoothing), de Brebisson & Vincent 2016 (z-loss). */
+ *     dl/dx_j = A p_j - (1-e) w_t [j = t] - (e/C) w_j           mean: D = sum
+ * of w_t Probability targets q, q' = (1-e) q + e/C, A = sum_c w_c q'_c: l =
+ * -sum_c w_c q'_c log p_c,  dl/dx_j = A p_j - w_j q'_j  mean: D = number of
+ * positions z_loss z adds z lse^2, gradient 2 z lse p_j. A target class at -inf
+ * gives the value +inf and a finite gradient; 0 * inf counts as 0 where a
+ * weight or target probability is 0. Options: class_weight, label_smoothing,
+ * z_loss, log_sum_exp. Cost: one exp per logit (two when accumulating).
+ * Sources: Szegedy et al. 2016 (label smoothing), de Brebisson & Vincent 2016
+ * (z-loss). */
 LOSSES_API losses_status losses_cross_entropy(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
                                               const losses_options *options);
 
 /* Focal loss on the softmax, a = alpha * class_alpha_t, gamma >= 0 and finite:
- *     l = a (1-p_t)^gamma (-log p_t);   with d = log sum_{j != t} e^(x_j) - x_t:
- *     l = a s(d)^gamma sp(d),  h = -a s(d)^gamma (gamma p_t sp(d) + s(d))
- *     dl/dx_t = h,  dl/dx_j = -h p_j / (1 - p_t)                mean: D = number of positions
- * Targets: integers. Options: alpha, class_alpha, log_sum_exp. gamma = 0 is cross-entropy. Cost: as
- * cross-entropy, and one exp and log per position unless gamma is 0, 1 or 2.
- * Source: Lin et al. 2017, in the margin form, which has no negative power. */
+ *     l = a (1-p_t)^gamma (-log p_t);   with d = log sum_{j != t} e^(x_j) -
+ * x_t: l = a s(d)^gamma sp(d),  h = -a s(d)^gamma (gamma p_t sp(d) + s(d))
+ *     dl/dx_t = h,  dl/dx_j = -h p_j / (1 - p_t)                mean: D =
+ * number of positions Targets: integers. Options: alpha, class_alpha,
+ * log_sum_exp. gamma = 0 is cross-entropy. Cost: as cross-entropy, and one exp
+ * and log per position unless gamma is 0, 1 or 2. Source: Lin et al. 2017, in
+ * the margin form, which has no negative power. */
 LOSSES_API losses_status losses_focal(float *loss, float *grad, const float *logits,
                                       losses_targets targets, losses_shape shape, float gamma,
                                       const losses_options *options);
 
 /* Binary cross-entropy on logits, t in [0, 1], b = positive_weight:
- *     l = w_c (b_c t sp(-x) + (1-t) sp(x)),  dl/dx = w_c ((1-t) s(x) - b_c t s(-x))
- * mean: D = number of counted elements. Targets: masks or probabilities. Options: class_weight,
- * positive_weight. x = +inf is worth 0 for t = 1 and +inf for t = 0, x = -inf the reverse, the
- * gradients finite. Cost: one exp and one log1p per element. */
+ *     l = w_c (b_c t sp(-x) + (1-t) sp(x)),  dl/dx = w_c ((1-t) s(x) - b_c t
+ * s(-x)) mean: D = number of counted elements. Targets: masks or probabilities.
+ * Options: class_weight, positive_weight. x = +inf is worth 0 for t = 1 and
+ * +inf for t = 0, x = -inf the reverse, the gradients finite. Cost: one exp and
+ * one log1p per element. */
 LOSSES_API losses_status losses_binary_cross_entropy(float *loss, float *grad, const float *logits,
                                                      losses_targets targets, losses_shape shape,
                                                      const losses_options *options);
 
-/* Focal loss on the sigmoid, p = s(x), t in [0, 1], gamma >= 0 and finite, m = t + p - 2 p t,
- * a = alpha t + (1-alpha) (1-t), or 1 where alpha < 0:
- *     l = a m^gamma bce,  bce = t sp(-x) + (1-t) sp(x)
- *     dl/dx = a (m^gamma (p - t) + gamma m^(gamma-1) (1-2t) p (1-p) bce)
- * mean: D = number of counted elements. Targets: masks or probabilities. Options: alpha. Infinite
- * logits as in binary cross-entropy. Cost: as that, and one more exp and log unless gamma is 0, 1 or 2.
- * Source: Lin et al. 2017. */
+/* Focal loss on the sigmoid, p = s(x), t in [0, 1], gamma >= 0 and finite, m =
+ * t + p - 2 p t, a = alpha t + (1-alpha) (1-t), or 1 where alpha < 0: l = a
+ * m^gamma bce,  bce = t sp(-x) + (1-t) sp(x) dl/dx = a (m^gamma (p - t) + gamma
+ * m^(gamma-1) (1-2t) p (1-p) bce) mean: D = number of counted elements.
+ * Targets: masks or probabilities. Options: alpha. Infinite logits as in binary
+ * cross-entropy. Cost: as that, and one more exp and log unless gamma is 0, 1
+ * or 2. Source: Lin et al. 2017. */
 LOSSES_API losses_status losses_sigmoid_focal(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
                                               float gamma, const losses_options *options);
 
-/* Soft dice on logits, one loss for each mask (a plane of one sample and class), p = s(x),
- * I = sum p t, P = sum p, T = sum t over its pixels that are not ignored, E = eps * scale:
- *     l = 1 - (2I + E) / (P + T + E)
- *     dl/dx_i = p_i (1-p_i) ((2I + E) - 2 t_i (P + T + E)) / (P + T + E)^2
- * mean: D = number of masks (or denominator) + 1e-8. A mask without a counted pixel is worth 0 and is
- * not counted. Targets: masks or probabilities. Options: scale, eps. E must be a normal float. Infinite
- * logits are p = 0 and p = 1. Cost: one exp per pixel (two when accumulating).
- * Source: Milletari et al. 2016, with the linear denominator of Sudre et al. 2017. */
+/* Soft dice on logits, one loss for each mask (a plane of one sample and
+ * class), p = s(x), I = sum p t, P = sum p, T = sum t over its pixels that are
+ * not ignored, E = eps * scale: l = 1 - (2I + E) / (P + T + E) dl/dx_i = p_i
+ * (1-p_i) ((2I + E) - 2 t_i (P + T + E)) / (P + T + E)^2 mean: D = number of
+ * masks (or denominator) + 1e-8. A mask without a counted pixel is worth 0 and
+ * is not counted. Targets: masks or probabilities. Options: scale, eps. E must
+ * be a normal float. Infinite logits are p = 0 and p = 1. Cost: one exp per
+ * pixel (two when accumulating). Source: Milletari et al. 2016, with the linear
+ * denominator of Sudre et al. 2017. */
 LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logits,
                                      losses_targets targets, losses_shape shape,
                                      const losses_options *options);
 
-/* --- one position at a time: the kernels under the calls above ---------------------------------
- * For firmware, for rows that arrive one by one, and for your own loops: contiguous floats, no options,
- * the same bits as a call for one sample with LOSSES_SUM. Each returns the loss and, if grad is not
- * NULL, stores upstream * dloss/dlogits; grad may be logits. An argument out of range (target not
- * < classes; gamma or smooth negative, infinite or NaN; smooth 0) returns NaN and touches nothing. */
+/* --- one position at a time: the kernels under the calls above
+ * --------------------------------- For firmware, for rows that arrive one by
+ * one, and for your own loops: contiguous floats, no options, the same bits as
+ * a call for one sample with LOSSES_SUM. Each returns the loss and, if grad is
+ * not NULL, stores upstream * dloss/dlogits; grad may be logits. An argument
+ * out of range (target not < classes; gamma or smooth negative, infinite or
+ * NaN; smooth 0) returns NaN and touches nothing. */
 LOSSES_API float losses_cross_entropy_row(float *grad, const float *logits, size_t classes,
                                           size_t target, float upstream);
 LOSSES_API float losses_focal_row(float *grad, const float *logits, size_t classes, size_t target,
@@ -302,9 +339,10 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
                                   size_t pixels, float smooth, float upstream);
 
 #ifndef LOSSES_NO_REFERENCE
-/* --- the same in double, plain and slow: the specification --------------------------------------
- * Float targets, weights, upstream and log_sum_exp stay float. Within 100 * 2^-53 of the exact result
- * (of the largest term where terms cancel). Uses exp, expm1, log1p and pow of libm. */
+/* --- the same in double, plain and slow: the specification
+ * -------------------------------------- Float targets, weights, upstream and
+ * log_sum_exp stay float. Within 100 * 2^-53 of the exact result (of the
+ * largest term where terms cancel). Uses exp, expm1, log1p and pow of libm. */
 LOSSES_API losses_status losses_reference_log_softmax(double *log_probabilities,
                                                       const double *logits, losses_shape shape);
 LOSSES_API losses_status losses_reference_log_softmax_gradient(double *grad, const double *upstream,
@@ -336,15 +374,18 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
                                                const losses_options *options);
 #endif
 
-/* --- the rest ---------------------------------------------------------------------------------- */
+/* --- the rest
+ * ----------------------------------------------------------------------------------
+ */
 /* "LOSSES_BAD_TARGET" ...; "unknown losses_status" for any other number. */
 LOSSES_API const char *losses_status_name(losses_status status);
 
 /* The instruction set in use: "avx512", "avx2", "sse2", "neon", "scalar" ... */
 LOSSES_API const char *losses_isa(void);
 
-/* Forces one by its name (for tests), for calls that start later in any thread; NULL = the best there
- * is. LOSSES_BAD_OPTION, and no change, if this build or machine lacks it. */
+/* Forces one by its name (for tests), for calls that start later in any thread;
+ * NULL = the best there is. LOSSES_BAD_OPTION, and no change, if this build or
+ * machine lacks it. */
 LOSSES_API losses_status losses_use_isa(const char *name);
 
 #ifdef __cplusplus
@@ -355,9 +396,10 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 
 #if defined(LOSSES_IMPLEMENTATION) && !defined(LOSSI_DONE)
 #define LOSSI_DONE
-/* ====================================== PART 2: GROUND ==========================================
- * Compiler and CPU facts, the types that the parts share, the scalar helpers, and the readings of
- * PARTS 3 and 4 for each further instruction set. */
+/* ====================================== PART 2: GROUND
+ * ========================================== Compiler and CPU facts, the types
+ * that the parts share, the scalar helpers, and the readings of PARTS 3 and 4
+ * for each further instruction set. */
 #include <float.h>
 #ifndef LOSSES_NO_REFERENCE
 #include <math.h>
@@ -389,10 +431,10 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_X86 1
 #include <immintrin.h>
 #if defined(_MSC_VER) && defined(__clang__) /* clang-cl hides these unless -mavx.. is given */
-#include <avxintrin.h>
 #include <avx2intrin.h>
-#include <fmaintrin.h>
 #include <avx512fintrin.h>
+#include <avxintrin.h>
+#include <fmaintrin.h>
 #endif
 #if defined(_MSC_VER)
 #include <intrin.h>
@@ -411,8 +453,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #include <arm_neon.h>
 #endif
 
-/* The arithmetic below is meant as written, also where the including program is compiled with -Ofast
- * or -ffast-math: no fused multiply-add but where it says so, and nothing re-associated. */
+/* The arithmetic below is meant as written, also where the including program is
+ * compiled with -Ofast or -ffast-math: no fused multiply-add but where it says
+ * so, and nothing re-associated. */
 #if defined(__clang__)
 #pragma float_control(push)
 #pragma float_control(precise, on)
@@ -466,7 +509,8 @@ extern "C" {
 #define LOSSI_I64 3
 #define LOSSI_F32 4
 
-/* A compensated sum: high + low is the exact sum to nearly twice the precision. */
+/* A compensated sum: high + low is the exact sum to nearly twice the precision.
+ */
 typedef struct lossi_sum {
     losses_wide high, low;
 } lossi_sum;
@@ -477,7 +521,8 @@ typedef struct lossi_job {
     losses_shape shape;
     float *grad;    /* or NULL; may be x */
     const float *x; /* logits */
-    const float *q; /* float targets, or the upstream of the log-softmax gradient; or NULL */
+    const float *q; /* float targets, or the upstream of the log-softmax gradient;
+                     or NULL */
     losses_targets targets;
     int64_t ignore;
     int ignored;            /* some targets are */
@@ -496,7 +541,8 @@ typedef struct lossi_job {
     lossi_sum sum; /* out: of the losses */
 } lossi_job;
 
-/* Some positions of a softmax call, or one plane of the others: what a kernel works on at a time. */
+/* Some positions of a softmax call, or one plane of the others: what a kernel
+ * works on at a time. */
 typedef struct lossi_place {
     float *grad;    /* or NULL; may be x */
     const float *x; /* logits */
@@ -509,7 +555,8 @@ typedef struct lossi_place {
     float *loss;    /* out: one for each position */
 } lossi_place;
 
-/* What one instruction set provides. The first two take all positions or planes of a call. */
+/* What one instruction set provides. The first two take all positions or planes
+ * of a call. */
 typedef struct lossi_kernels {
     const char *name;
     void (*softmax)(lossi_job *job);
@@ -551,6 +598,23 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     job.log_sum_exp = job.losses = NULL;
     job.sum.high = job.sum.low = 0;
     return job;
+}
+
+/* What stands at element k, with `step` from class to class or from row to row
+ */
+LOSSI_FORCE lossi_place lossi_at(const lossi_job *job, size_t k, size_t step, size_t count,
+                                 size_t first, float *loss)
+{
+    lossi_place at;
+    at.grad = job->grad != NULL ? job->grad + k : NULL;
+    at.x = job->x + k;
+    at.q = job->q != NULL ? job->q + k : NULL;
+    at.step = at.x_step = step;
+    at.count = count;
+    at.first = first;
+    at.plane = 0;
+    at.loss = loss;
+    return at;
 }
 
 LOSSI_FORCE float lossi_float(uint32_t bits)
@@ -605,20 +669,30 @@ LOSSI_FORCE int64_t lossi_target(losses_targets targets, size_t i)
     return ((const int64_t *)targets.data)[i];
 }
 
-/* Targets i .. i + count - 1 of a softmax loss, of which the ignored ones are off and 0. */
+/* Targets i .. i + count - 1 of a softmax loss, of which the ignored ones are
+ * off and 0. */
 LOSSI_FORCE void lossi_labels(const lossi_job *job, size_t i, size_t count, size_t *t, float *on)
 {
+    const losses_targets y = job->targets;
     size_t l;
-    for (l = 0; l < count; l++) {
-        const int64_t target = lossi_target(job->targets, i + l);
-        const int off = job->ignored && target == job->ignore;
-        if (off) on[l] = 0;
-        t[l] = off ? 0 : (size_t)target;
+    if (job->ignored) {
+        for (l = 0; l < count; l++) {
+            const int64_t target = lossi_target(y, i + l);
+            on[l] = target != job->ignore ? 1.f : 0.f;
+            t[l] = target != job->ignore ? (size_t)target : 0;
+        }
+    } else if (y.type == LOSSI_U8) {
+        for (l = 0; l < count; l++) t[l] = ((const uint8_t *)y.data)[i + l];
+    } else if (y.type == LOSSI_I32) {
+        for (l = 0; l < count; l++) t[l] = (size_t)((const int32_t *)y.data)[i + l];
+    } else {
+        for (l = 0; l < count; l++) t[l] = (size_t)((const int64_t *)y.data)[i + l];
     }
 }
 
-/* Identity (Knuth's two-sum): with s = fl(a + b) and z = s - a, a + b = s + ((a - (s - z)) + (b - z)).
- * An infinite sum stays infinite: its low part would be NaN. */
+/* Identity (Knuth's two-sum): with s = fl(a + b) and z = s - a, a + b = s + ((a
+ * - (s - z)) + (b - z)). An infinite sum stays infinite: its low part would be
+ * NaN. */
 LOSSI_FORCE void lossi_add(lossi_sum *sum, losses_wide b)
 {
     losses_wide a = sum->high, s = a + b, z = s - a;
@@ -631,8 +705,8 @@ LOSSI_FORCE losses_wide lossi_total(const lossi_sum *sum)
     return lossi_finite(sum->high) ? sum->high + sum->low : sum->high;
 }
 
-/* Takes some losses, of which i is the number of the first. In double the sum of a few floats needs no
- * compensation. */
+/* Takes some losses, of which i is the number of the first. In double the sum
+ * of a few floats needs no compensation. */
 LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t count)
 {
     losses_wide even = 0, odd = 0;
@@ -680,26 +754,27 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #if defined(LOSSI_INNER) && LOSSI_INNER != 100
 #error "LOSSES_FILE names another version of losses.h"
 #endif
-/* ===================================== PART 3: VOCABULARY =======================================
- * lossv is LOSSV_N floats, 16 or 1, whatever the registers: sums run in the same lanes everywhere.
- * Each word is one line of arithmetic on every lane; the contract of the words that are not plain:
- *   load(p, m, fill)     p[0..m) in the first lanes and fill in the rest; all of them for m >= LOSSV_N
- *   store(p, m, v)       the first m lanes; nothing is read or written outside
- *   live(m)              1 in the first m lanes, 0 in the rest
- *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
- *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
- *   fnma(a, b, c)        c - a * b likewise
+/* ===================================== PART 3: VOCABULARY
+ * ======================================= lossv is LOSSV_N floats, 16 or 1,
+ * whatever the registers: sums run in the same lanes everywhere. Each word is
+ * one line of arithmetic on every lane; the contract of the words that are not
+ * plain: load(p, m, fill)     p[0..m) in the first lanes and fill in the rest;
+ * all of them for m >= LOSSV_N store(p, m, v)       the first m lanes; nothing
+ * is read or written outside live(m)              1 in the first m lanes, 0 in
+ * the rest u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its
+ * low 32 bits, signed fma(a, b, c)         a * b + c, rounded once or twice: a
+ * class of builds has one answer fnma(a, b, c)        c - a * b likewise
  *   rest(a, q, b)        a - q * b rounded once, for q = fl(a / b)
  *   min, max(a, b)       b where one is NaN
  *   if_lt, if_eq(a, b, x, y)  x where a < b, a == b, otherwise y
  *   any_lt(a, b)         true if a < b in some lane
- *   pow2(d, base, &n)    n = d * log2(e) to the nearest integer, and 2^(n + base): 0 for an exponent of -127,
- *                        inf for 128, anything outside of these
- *   exponent, mantissa(u)  e, m with u = m * 2^e and m in [sqrt(1/2), sqrt(2)), u positive and normal
- *   top(a)               the first 12 bits of a: products of two of these are exact
- *   turn_in(to, step, from, row)   to[c * step + r] = from[r * row + c] for 4 c and LOSSV_N r
- *   turn_out(to, row, from, step)  the reverse
- * The words lossr_... say the same of one register of LOSSV_W lanes. */
+ *   pow2(d, base, &n)    n = d * log2(e) to the nearest integer, and 2^(n +
+ * base): 0 for an exponent of -127, inf for 128, anything outside of these
+ *   exponent, mantissa(u)  e, m with u = m * 2^e and m in [sqrt(1/2), sqrt(2)),
+ * u positive and normal top(a)               the first 12 bits of a: products
+ * of two of these are exact turn_in(to, step, from, row)   to[c * step + r] =
+ * from[r * row + c] for 4 c and LOSSV_N r turn_out(to, row, from, step)  the
+ * reverse The words lossr_... say the same of one register of LOSSV_W lanes. */
 #if LOSSI_PASS == LOSSI_AVX512
 #define LOSSI_NAME                  "avx512"
 #define LOSSI_FN(f)                 LOSSI_JOIN(lossi_, f, avx512)
@@ -708,7 +783,8 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define LOSSV_FUSED                 1
 #define lossr                       __m512
 #define LOSSV_MM(f)                 _mm512_##f
-/* Masked forms with all lanes on: g++ 12 warns inside some of the plain ones (PR105593). */
+/* Masked forms with all lanes on: g++ 12 warns inside some of the plain ones
+ * (PR105593). */
 #define LOSSV_MZ(f, args)           _mm512_maskz_##f args
 #define LOSSV_ON                    (__mmask16)0xffff,
 #define lossr_bits(a)               _mm512_castps_si512(a)
@@ -944,7 +1020,8 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #endif
 #define LOSSV_R (LOSSV_N / LOSSV_W)
-/* statement s for each register i; not a loop where that would keep the registers in memory */
+/* statement s for each register i; not a loop where that would keep the
+ * registers in memory */
 #undef LOSSV_ALL
 #if LOSSV_R == 1
 #define LOSSV_ALL(s) LOSSV_WITH(0, s)
@@ -1148,8 +1225,9 @@ LOSSI_OP int lossv_any_lt(lossv a, lossv b)
     return any;
 }
 
-/* Adding 1.5 * 2^23 leaves the nearest integer in the last bits; with 127 + base added too, those are
- * the exponent field of 2^(n + base). In plain C n is taken from the bits: that holds with x87 too. */
+/* Adding 1.5 * 2^23 leaves the nearest integer in the last bits; with 127 +
+ * base added too, those are the exponent field of 2^(n + base). In plain C n is
+ * taken from the bits: that holds with x87 too. */
 LOSSI_OP lossv lossv_pow2(lossv d, lossv base, lossv *n)
 {
     const lossv magic = lossv_add(base, lossv_set(12582912.f + 127.f));
@@ -1235,9 +1313,11 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 #endif
 }
 
-/* ====================================== PART 4: KERNELS =========================================
- * exp and log once, then each loss once. Throughout, a pair (high, low) stands for high + low with
- * |low| a few ulp of high at most, and B = 2^40 scales what may be too small for a float. */
+/* ====================================== PART 4: KERNELS
+ * ========================================= exp and log once, then each loss
+ * once. Throughout, a pair (high, low) stands for high + low with |low| a few
+ * ulp of high at most, and B = 2^40 scales what may be too small for a float.
+ */
 #ifndef LOSSV_B
 #define LOSSV_B          1.099511627776e12f     /* 2^40  */
 #define LOSSV_1_B        9.094947017729282e-13f /* 2^-40 */
@@ -1252,13 +1332,17 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 #define lossv_sums       LOSSI_FN(sums)
 #define lossv_elements   LOSSI_FN(elements)
 #define lossv_group      LOSSI_FN(group)
+#define lossv_view       LOSSI_FN(view)
+#define lossv_walk       LOSSI_FN(walk)
+#define lossv_strip      LOSSI_FN(strip)
 #endif
 
 typedef struct lossv_pair {
     lossv high, low;
 } lossv_pair;
 
-/* Identity (Knuth): a + b = s + ((a - (s - z)) + (b - z)) with s = fl(a + b), z = s - a. */
+/* Identity (Knuth): a + b = s + ((a - (s - z)) + (b - z)) with s = fl(a + b), z
+ * = s - a. */
 LOSSI_OP lossv lossv_two_sum(lossv a, lossv b, lossv *error)
 {
     const lossv s = lossv_add(a, b), z = lossv_sub(s, a);
@@ -1281,7 +1365,8 @@ LOSSI_OP lossv lossv_collapse(lossv_pair total)
 }
 
 #if LOSSV_N > 1
-/* Rows, `row` apart, of some columns, to columns that are `step` apart; and back. */
+/* Rows, `row` apart, of some columns, to columns that are `step` apart; and
+ * back. */
 LOSSI_OP void LOSSI_FN(turn)(float *columns, size_t step, const float *rows, size_t row,
                              size_t count, size_t width)
 {
@@ -1308,7 +1393,8 @@ LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns,
             for (c = 0; c < width; c++) rows[r * row + c] = columns[c * step + r];
 }
 
-/* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the same order: by halves. */
+/* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the
+ * same order: by halves. */
 LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
 {
     float h[LOSSV_N * LOSSV_N], l[LOSSV_N * LOSSV_N];
@@ -1351,10 +1437,11 @@ LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair total)
     return y;
 }
 
-/* e^d 2^base = *s (1 + t) with *s a power of two, |t| < 0.42; returns t. low must be (-127 - base) ln 2:
- * at and below it *s is 0. d + base ln 2 < 128 ln 2. A NaN comes back as t.
- * Identity: d = n ln 2 + r, |r| <= ln 2 / 2, s = 2^(n + base), t = e^r - 1 = r + r^2 q(r).
- * Bound: the polynomial is within 3.2e-9 of e^r, relative to it, for |r| < 0.3466; coefficients by
+/* e^d 2^base = *s (1 + t) with *s a power of two, |t| < 0.42; returns t. low
+ * must be (-127 - base) ln 2: at and below it *s is 0. d + base ln 2 < 128
+ * ln 2. A NaN comes back as t. Identity: d = n ln 2 + r, |r| <= ln 2 / 2, s =
+ * 2^(n + base), t = e^r - 1 = r + r^2 q(r). Bound: the polynomial is
+ * within 3.2e-9 of e^r, relative to it, for |r| < 0.3466; coefficients by
  * weighted minimax fit (Lawson), rounded to float from the lowest up. */
 LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
 {
@@ -1372,7 +1459,8 @@ LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
 }
 
 /* log(1 + f) - f for sqrt(1/2) - 1 <= f <= sqrt(2) - 1:  -f^2 / 2 + f^3 P(f).
- * Bound: within 7.8e-10 of log(1 + f), relative to it; coefficients as for exp. */
+ * Bound: within 7.8e-10 of log(1 + f), relative to it; coefficients as for exp.
+ */
 LOSSI_OP lossv LOSSI_FN(log_rest)(lossv f)
 {
     const lossv f2 = lossv_mul(f, f), f4 = lossv_mul(f2, f2);
@@ -1386,7 +1474,8 @@ LOSSI_OP lossv LOSSI_FN(log_rest)(lossv f)
     return lossv_mul(f2, lossv_fma(f, p, lossv_set(-0.5f)));
 }
 
-/* log(u (1 + c)) as a pair, u = m 2^(e + shift) positive and normal, c of the order of an ulp. */
+/* log(u (1 + c)) as a pair, u = m 2^(e + shift) positive and normal, c of the
+ * order of an ulp. */
 LOSSI_OP lossv_pair lossv_log(lossv u, lossv c, float shift)
 {
     const lossv f = lossv_sub(lossv_mantissa(u), lossv_set(1));
@@ -1399,8 +1488,9 @@ LOSSI_OP lossv_pair lossv_log(lossv u, lossv c, float shift)
     return y;
 }
 
-/* log(1 + x), x a pair >= 0; inverse = 1 / (1 + x). Below 2^-25 the answer is in the low part alone.
- * Identity: u = fl(1 + x), 1 + x = u + error, log(1 + x) = log u + error / u. */
+/* log(1 + x), x a pair >= 0; inverse = 1 / (1 + x). Below 2^-25 the answer is
+ * in the low part alone. Identity: u = fl(1 + x), 1 + x = u + error, log(1 + x)
+ * = log u + error / u. */
 LOSSI_OP lossv_pair lossv_log1p(lossv_pair x, lossv inverse)
 {
     lossv error, u = lossv_two_sum(lossv_set(1), x.high, &error);
@@ -1408,8 +1498,9 @@ LOSSI_OP lossv_pair lossv_log1p(lossv_pair x, lossv inverse)
 }
 
 /* B (s / B)^gamma, s a pair in [0, B].
- * Identity: e^(gamma log s), with gamma and the high part of the log split into halves whose
- * product is exact, for an error of 2^-24 in the exponent would be one of 2^-18 in the result. */
+ * Identity: e^(gamma log s), with gamma and the high part of the log split into
+ * halves whose product is exact, for an error of 2^-24 in the exponent would be
+ * one of 2^-18 in the result. */
 LOSSI_OP lossv LOSSI_FN(power)(lossv_pair s, float gamma)
 {
     const lossv u = lossv_max(lossv_set(FLT_MIN), s.high), g = lossv_set(gamma), g1 = lossv_top(g);
@@ -1424,7 +1515,8 @@ LOSSI_OP lossv LOSSI_FN(power)(lossv_pair s, float gamma)
     return lossv_fma(scale, t, scale);
 }
 
-/* The focal factor B (s / B)^gamma, s a pair in [0, B]: without a pow for gamma = 0, 1 and 2. */
+/* The focal factor B (s / B)^gamma, s a pair in [0, B]: without a pow for gamma
+ * = 0, 1 and 2. */
 LOSSI_OP lossv LOSSI_FN(focus)(lossv_pair s, float gamma)
 {
     if (gamma == 0) return lossv_set(LOSSV_B);
@@ -1436,7 +1528,8 @@ LOSSI_OP lossv LOSSI_FN(focus)(lossv_pair s, float gamma)
     return LOSSI_FN(power)(s, gamma);
 }
 
-/* (a.high + a.low) / (1 + e.high + e.low) as a pair; inverse = 1 / (1 + e); unit: e <= 1. */
+/* (a.high + a.low) / (1 + e.high + e.low) as a pair; inverse = 1 / (1 + e);
+ * unit: e <= 1. */
 LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, int unit)
 {
     lossv_pair y;
@@ -1452,19 +1545,24 @@ LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, 
     return y;
 }
 
-/* --- the softmax losses -------------------------------------------------------------------------
- * Up to LOSSV_N positions at a time, each a lane of what follows. Their classes are swept in blocks of
- * LOSSV_N: block i holds classes LOSSV_N i .. of one position (along), or class i of each (across).
+/* --- the softmax losses
+ * ------------------------------------------------------------------------- Up
+ * to LOSSV_N positions at a time, each a lane of what follows. Their classes
+ * are swept in blocks of LOSSV_N: block i holds classes LOSSV_N i .. of one
+ * position (along), or class i of each (across).
  *
- * The margin form: with a reference class r for each position, S = sum_{j != r} e^(x_j - x_r) gives
- *     lse = x_r + log1p(S),  p_r = 1 / (1 + S),  1 - p_r = S / (1 + S),  p_j = e^(x_j - x_r) / (1 + S),
- * none of which cancels where r leads. r is the target, a guess that saves the sweep for the maximum.
- * Where a logit turns out to stand more than LOSSI_AHEAD above it, the sweep goes on with the greatest
- * one as r, and what was summed and stored so far is multiplied by a constant. Where the other classes
- * have most of the weight in the loss, r is the class of the greatest logit from the start.
+ * The margin form: with a reference class r for each position, S = sum_{j != r}
+ * e^(x_j - x_r) gives lse = x_r + log1p(S),  p_r = 1 / (1 + S),  1 - p_r = S /
+ * (1 + S),  p_j = e^(x_j - x_r) / (1 + S), none of which cancels where r leads.
+ * r is the target, a guess that saves the sweep for the maximum. Where a logit
+ * turns out to stand more than LOSSI_AHEAD above it, the sweep goes on with the
+ * greatest one as r, and what was summed and stored so far is multiplied by a
+ * constant. Where the other classes have most of the weight in the loss, r is
+ * the class of the greatest logit from the start.
  *
- * x_j - x_r is never rounded: e^(x_j) and e^(x_r) are reduced separately and meet as powers of two, with
- * k = x_r / ln 2 rounded; beyond LOSSI_NEAR, where that would lose bits, x_j - x_r is exact. */
+ * x_j - x_r is never rounded: e^(x_j) and e^(x_r) are reduced separately and
+ * meet as powers of two, with k = x_r / ln 2 rounded; beyond LOSSI_NEAR, where
+ * that would lose bits, x_j - x_r is exact. */
 #define LOSSI_AHEAD 30.f
 #define LOSSI_NEAR  300.f
 #define LOSSI_TINY  7.8886091e-31f /* 2^-100 */
@@ -1476,8 +1574,9 @@ typedef struct lossv_margin {
     lossv s, t;            /* e^-(x_r - anchor) 2^k / B = s (1 + t) */
 } lossv_margin;
 
-/* Sums over the classes of a position: S up to a factor, and where the loss has target terms t_c apart
- * from an index ("soft"), margins = sum t_c (x_z - x_c) / 2 and rest = sum_{c != r} t_c. */
+/* Sums over the classes of a position: S up to a factor, and where the loss has
+ * target terms t_c apart from an index ("soft"), margins = sum t_c (x_z - x_c)
+ * / 2 and rest = sum_{c != r} t_c. */
 typedef struct lossv_sums {
     lossv_pair S, margins, rest;
 } lossv_sums;
@@ -1509,7 +1608,8 @@ LOSSI_OP lossv LOSSI_FN(bridge)(lossv d, lossv base)
 /* Up to LOSSV_N positions on their way through a softmax loss, each a lane. */
 typedef struct lossv_group {
     lossi_place at;
-    float *terms; /* where the terms go, one class terms_step after the other; or NULL */
+    float *terms; /* where the terms go, one class terms_step after the other; or
+                   NULL */
     size_t terms_step;
     const float *soon, *soon_grad,
         *soon_q; /* across: what comes into use soon, classes soon_step apart */
@@ -1521,8 +1621,8 @@ typedef struct lossv_group {
     lossv mark;        /* across: r as a number, where it is below LOSSI_EXACT */
     lossv x_t, x_z, w; /* logits of the target and of the first r, weight of the target */
     float u[LOSSV_N], K[LOSSV_N], K2[LOSSV_N]; /* upstream; of term * K * K2 */
-    float g[LOSSV_N],
-        g_t[LOSSV_N]; /* gradient of r; what the target's is less, where it is not r */
+    float g[LOSSV_N], g_t[LOSSV_N];            /* gradient of r; what the target's is less,
+                                     where it is not r */
     lossv_margin m;
     lossv_sums sums;
 } lossv_group;
@@ -1532,18 +1632,20 @@ LOSSI_OP size_t LOSSI_FN(blocks)(const lossi_job *job, int along)
     return along ? (job->shape.classes + (LOSSV_N - 1)) / LOSSV_N : job->shape.classes;
 }
 
-/* Where class c of position l stands, with `step` from class to class or, along, from row to row */
+/* Where class c of position l stands, with `step` from class to class or,
+ * along, from row to row */
 LOSSI_OP size_t LOSSI_FN(element)(int along, size_t step, size_t l, size_t c)
 {
     return along ? l * step + c : c * step + l;
 }
 
-/* Lanes of block i that exist, and where it starts in an array whose classes are step apart */
+/* Lanes of block i that exist, and where it starts in an array whose classes
+ * are step apart */
 #define LOSSV_LANES(i)    (along ? job->shape.classes - (i)*LOSSV_N : at->count)
 #define LOSSV_AT(i, step) ((i) * (along ? (size_t)LOSSV_N : (step)))
 
-/* Marks the class r of each position among the blocks from `begin` on, across: number of its block less
- * begin, or -1. */
+/* Marks the class r of each position among the blocks from `begin` on, across:
+ * number of its block less begin, or -1. */
 LOSSI_OP lossv LOSSI_FN(mark)(const size_t *r, size_t begin)
 {
     float mark[LOSSV_N];
@@ -1554,7 +1656,8 @@ LOSSI_OP lossv LOSSI_FN(mark)(const size_t *r, size_t begin)
     return lossv_load_all(mark);
 }
 
-/* The class numbers of a block less `begin`, along; the block's number, across */
+/* The class numbers of a block less `begin`, along; the block's number, across
+ */
 LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
 {
     static const float lossi_lanes[LOSSV_N] = {LOSSV_LANE};
@@ -1562,8 +1665,8 @@ LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
     return along ? lossv_add(first, lossv_load_all(lossi_lanes)) : first;
 }
 
-/* The class of the greatest logit of each position from block `from` on, across; the first of several, and
- * NaN is passed over. */
+/* The class of the greatest logit of each position from block `from` on,
+ * across; the first of several, and NaN is passed over. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const lossi_place *at,
                                                  const float *x, size_t from, size_t *r)
 {
@@ -1589,8 +1692,8 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const los
 }
 
 #if LOSSV_N > 1
-/* The same of one position whose classes lie along, from class `from` of n on: first the value, in lanes
- * that do not wait for each other, then the place. */
+/* The same of one position whose classes lie along, from class `from` of n on:
+ * first the value, in lanes that do not wait for each other, then the place. */
 LOSSI_KERNEL LOSSI_APART size_t LOSSI_FN(greatest_along)(const float *x, size_t from, size_t n)
 {
     const lossv least = lossv_set(-LOSSI_INF);
@@ -1632,7 +1735,8 @@ LOSSI_KERNEL LOSSI_APART size_t LOSSI_FN(greatest_along)(const float *x, size_t 
 }
 #endif
 
-/* Target terms w_c q'_c of the classes in block i, but for the target of an index */
+/* Target terms w_c q'_c of the classes in block i, but for the target of an
+ * index */
 LOSSI_OP lossv LOSSI_FN(target_terms)(const lossi_job *job, const lossi_place *at, int along,
                                       const float *q, size_t i)
 {
@@ -1646,10 +1750,11 @@ LOSSI_OP lossv LOSSI_FN(target_terms)(const lossi_job *job, const lossi_place *a
     return along && m < LOSSV_N ? lossv_mul(t, lossv_live(m)) : t;
 }
 
-/* The sweep meets a logit too far above the reference in blocks from `from` on: r becomes the class of
- * the greatest logit, m its margin, and what has been summed and stored so far follows. Across, this
- * happens to the positions concerned and to these only: what a position gets is its own affair.
- * t is the reference class so far: it was left out, and is one of the others now. */
+/* The sweep meets a logit too far above the reference in blocks from `from` on:
+ * r becomes the class of the greatest logit, m its margin, and what has been
+ * summed and stored so far follows. Across, this happens to the positions
+ * concerned and to these only: what a position gets is its own affair. t is the
+ * reference class so far: it was left out, and is one of the others now. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi_place *at,
                                                int along, size_t from, lossv top, const float *x,
                                                float *terms, size_t step, lossv_margin *m,
@@ -1701,7 +1806,40 @@ LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s)
     return lossv_exp(lossv_sub(x, m->anchor), m->base, m->low, s);
 }
 
-#if LOSSV_N > 1
+/* The classes of one position (along, number l) or of all (across): arrays,
+ * from block to block, and how many of the blocks are full. */
+typedef struct lossv_view {
+    const float *x, *q;
+    float *terms, *grad;
+    size_t x_step, step, terms_step, blocks, full;
+    const float *soon, *soon_grad, *soon_q; /* what comes into use soon, or NULL */
+    size_t soon_step;
+} lossv_view;
+
+LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g, int along,
+                                      int soft, size_t l)
+{
+    const lossi_place *at = &g->at;
+    const size_t row = along ? l : 0;
+    lossv_view v;
+    v.x = at->x + row * at->x_step;
+    v.q = soft && at->q != NULL ? at->q + row * at->step : NULL;
+    v.terms = g->terms != NULL ? g->terms + row * g->terms_step : NULL;
+    v.grad = at->grad != NULL ? at->grad + row * at->step : NULL;
+    v.x_step = along ? (size_t)LOSSV_N : at->x_step;
+    v.step = along ? (size_t)LOSSV_N : at->step;
+    v.terms_step = along ? (size_t)LOSSV_N : g->terms_step;
+    v.blocks = LOSSI_FN(blocks)(job, along);
+    v.full = along ? job->shape.classes / LOSSV_N : at->count == LOSSV_N ? v.blocks : 0;
+    v.soon = along ? v.x + LOSSI_SOON : g->soon;
+    v.soon_grad = !along                             ? g->soon_grad
+                  : v.grad != NULL && v.terms != v.x ? v.grad + LOSSI_SOON
+                                                     : NULL;
+    v.soon_q = !along ? g->soon_q : v.q != NULL ? v.q + LOSSI_SOON : NULL;
+    v.soon_step = along ? (size_t)LOSSV_N : g->soon_step;
+    return v;
+}
+
 /* LOSSV_N integer targets from number i on; of 64 bits the low 32 */
 LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 {
@@ -1709,42 +1847,42 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
     if (y.type == LOSSI_I32) return lossv_i32((const int32_t *)y.data + i);
     return lossv_i64((const int64_t *)y.data + i);
 }
-#endif
 
 /* A sweep on its way */
-typedef struct LOSSI_FN(walk) {
+typedef struct lossv_walk {
     lossv_margin m;
     lossv_sums y;
     lossv ones, rests, margins, rest; /* sums over the present group of blocks */
     lossv top;                        /* its greatest logit */
     lossv half_z, mark, number;
-} LOSSI_FN(walk);
+    float *kept; /* where its logits are kept, or NULL */
+} lossv_walk;
 
 /* One block of a sweep, of n lanes, which has r only where it is marked.
- * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. */
-LOSSI_OP void LOSSI_FN(walk_on)(LOSSI_FN(walk) * w, const lossi_job *job, const lossi_place *at,
-                                int along, int soft, int fine, int marked, size_t i, size_t n,
-                                const float *x, const float *q, float *term, float *keep,
-                                const float *soon, const float *soon_grad, const float *soon_q)
+ * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being
+ * of powers of two. */
+LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_job *job,
+                                const lossi_place *at, int along, int soft, int fine, int marked,
+                                size_t i, size_t n)
 {
-    const lossv zero = lossv_set(0), raw = lossv_load(x, n, -LOSSI_INF);
+    const lossv zero = lossv_set(0), raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
     lossv s, t = raw, e;
-    LOSSI_PREFETCH(soon);
-    if (soon_grad != NULL) LOSSI_PREFETCH(soon_grad);
-    if (keep != NULL) lossv_store(keep, LOSSV_N, raw);
+    LOSSI_PREFETCH(v->soon + i * v->soon_step);
+    if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
+    if (w->kept != NULL) lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N;
     w->top = lossv_max(raw, w->top);
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
     t = LOSSI_FN(term)(t, &w->m, &s);
     e = lossv_fma(s, t, s);
     w->ones = lossv_add(w->ones, fine ? s : e);
     if (fine) w->rests = lossv_fma(s, t, w->rests);
-    if (term != NULL) lossv_store(term, n, e);
+    if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
-        const lossv c = LOSSI_FN(target_terms)(job, at, along, q, i);
-        if (q != NULL) LOSSI_PREFETCH(soon_q);
+        const lossv c = LOSSI_FN(target_terms)(job, at, along, v->q, i);
+        if (v->q != NULL) LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
         w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
-        if (q != NULL)
+        if (v->q != NULL)
             w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
     }
     if (marked) w->number = lossv_add(w->number, lossv_set(along ? LOSSV_N : 1));
@@ -1761,47 +1899,28 @@ LOSSI_OP void LOSSI_FN(know)(lossv_group *g)
     lossv_store(g->x_r, LOSSV_N, g->x_t);
     g->known = 1;
 }
-/* Sweeps the classes of one position (along, number l) or of all (across). Stores the terms
- * B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to nearly twice the precision of a float. */
+/* Sweeps the classes of one position (along, number l) or of all (across).
+ * Stores the terms B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to
+ * nearly twice the precision of a float. */
 LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft,
                                     int fine, size_t l, lossv_margin *margin)
 {
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
-    const size_t classes = job->shape.classes, blocks = LOSSI_FN(blocks)(job, along),
-                 count = at->count;
-    const size_t full = along ? classes / LOSSV_N : count == LOSSV_N ? blocks : 0;
-    const size_t x_step = along ? (size_t)LOSSV_N : at->x_step;
-    const size_t terms_step = along ? (size_t)LOSSV_N : g->terms_step;
-    const float *const x = at->x + (along ? l * at->x_step : 0);
-    const float *const q = soft && at->q != NULL ? at->q + (along ? l * at->step : 0) : NULL;
-    float *const terms = g->terms != NULL ? g->terms + (along ? l * g->terms_step : 0) : NULL;
+    const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
     float kept[LOSSI_GROUP * LOSSV_N]; /* logits of the group, where the terms replace them */
-    const int guess = g->guess, keep = guess && terms == x;
-    const float *const soon = along ? x + LOSSI_SOON : g->soon;
-    const float *const soon_grad = !along ? g->soon_grad
-                                   : at->grad != NULL && terms != x
-                                       ? at->grad + l * at->step + LOSSI_SOON
-                                       : NULL;
-    const float *const soon_q = !along ? g->soon_q : q != NULL ? q + LOSSI_SOON : NULL;
-    const size_t soon_step = along ? (size_t)LOSSV_N : g->soon_step;
+    const int guess = g->guess, keep = guess && v.terms == v.x;
     size_t i, begin, end, r0 = along ? g->r[l] : 0;
-    LOSSI_FN(walk) w;
+    lossv_walk w;
 
-#define LOSSV_WALK(marked, lanes) \
-    LOSSI_FN(walk_on) \
-    (&w, job, at, along, soft, fine, marked, i, lanes, x + i * x_step, q, \
-     terms != NULL ? terms + i * terms_step : NULL, keep ? kept + (i - begin) * LOSSV_N : NULL, \
-     soon + i * soon_step, soon_grad != NULL ? soon_grad + i * soon_step : NULL, \
-     soon_q != NULL ? soon_q + i * soon_step : NULL)
     w.m = *margin;
     w.y.S.high = w.y.S.low = zero;
     w.y.margins = w.y.rest = w.y.S;
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
-    for (begin = 0; begin < blocks; begin = end) {
+    for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
         const int marked = !along || (r0 / LOSSV_N >= begin && r0 / LOSSV_N < begin + LOSSI_GROUP);
-        end = begin + lossi_least(blocks - begin, LOSSI_GROUP);
+        end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP);
         if (along)
             w.mark = lossv_set(marked ? (float)(int32_t)(r0 - begin * LOSSV_N) : -1.f);
         else
@@ -1809,21 +1928,25 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
         w.number = LOSSI_FN(number)(along, along ? 0 : begin - chunk);
         w.ones = w.rests = w.margins = w.rest = zero;
         w.top = lossv_set(-LOSSI_INF);
+        w.kept = keep ? kept : NULL;
         i = begin;
         if (marked)
-            for (; i < end && i < full; i++) LOSSV_WALK(1, LOSSV_N);
+            for (; i < end && i < v.full; i++)
+                LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 1, i, LOSSV_N);
         else
-            for (; i < end && i < full; i++) LOSSV_WALK(0, LOSSV_N);
-        for (; i < end; i++) LOSSV_WALK(1, along ? classes - i * LOSSV_N : count);
+            for (; i < end && i < v.full; i++)
+                LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 0, i, LOSSV_N);
+        for (; i < end; i++) LOSSI_FN(walk_on)
+        (&w, &v, job, at, along, soft, fine, 1, i, LOSSV_LANES(i));
         if (guess && lossv_any_lt(w.m.most, w.top)) {
             lossv_margin m = w.m; /* apart, so that the others can stay in registers */
-            LOSSI_FN(know)(g);
             lossv_sums y = w.y;
+            LOSSI_FN(know)(g);
             for (i = begin; i < end && keep; i++)
-                lossv_store(terms + i * terms_step, along ? classes - i * LOSSV_N : count,
+                lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i),
                             lossv_load_all(kept + (i - begin) * LOSSV_N));
             LOSSI_FN(rebase)
-            (job, at, along, begin, w.top, x, terms, g->terms_step, &m, g->r + l, &y);
+            (job, at, along, begin, w.top, v.x, v.terms, g->terms_step, &m, g->r + l, &y);
             w.m = m;
             w.y = y;
             r0 = along ? g->r[l] : 0;
@@ -1839,14 +1962,14 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
         }
         lossv_accumulate(&w.y.S, w.ones);
         if (soft) lossv_accumulate(&w.y.margins, w.margins);
-        if (soft && q != NULL) lossv_accumulate(&w.y.rest, w.rest);
+        if (soft && v.q != NULL) lossv_accumulate(&w.y.rest, w.rest);
     }
-#undef LOSSV_WALK
     *margin = w.m;
     return w.y;
 }
 
-/* The sums of each position in its lane; those of positions that are not on may be anything. */
+/* The sums of each position in its lane; those of positions that are not on may
+ * be anything. */
 LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int along, int soft,
                                   int fine)
 {
@@ -1904,8 +2027,8 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
     }
 }
 
-/* S of the margin form from the sum of terms, NaN unless x_r is finite; *unit is the factor that makes
- * p_j = term * *unit / (1 + S). */
+/* S of the margin form from the sum of terms, NaN unless x_r is finite; *unit
+ * is the factor that makes p_j = term * *unit / (1 + S). */
 LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms, lossv *unit)
 {
     const lossv high = lossv_mul(terms.high, m->s), low = lossv_mul(terms.low, m->s);
@@ -1917,7 +2040,8 @@ LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms
 }
 
 #if LOSSV_N > 1
-/* The same as below for LOSSV_N positions of a tile and nothing special, without touching each lane. */
+/* The same as below for LOSSV_N positions of a tile and nothing special,
+ * without touching each lane. */
 LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
@@ -1950,7 +2074,7 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
 {
     const lossi_place *at = &g->at;
     const int index = soft != 2 && at->q == NULL;
-    float each[LOSSV_N], mark[LOSSV_N];
+    float each[LOSSV_N];
     size_t greatest[LOSSV_N], l;
     int swept = 0;
 #if LOSSV_N > 1
@@ -1963,17 +2087,15 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
 #endif
     lossv_store(g->on, LOSSV_N, lossv_live(at->count));
     if (!index || at->count < LOSSV_N)
-        for (l = 0; l < LOSSV_N; l++) g->t[l] = g->r[l] = 0, g->x_r[l] = mark[l] = 0;
+        for (l = 0; l < LOSSV_N; l++) g->t[l] = g->r[l] = 0, g->x_r[l] = 0;
     g->guess = index;
     g->moved = !index;
     g->w = lossv_set(job->keep * job->alpha);
     if (index) {
         lossi_labels(job, at->first, at->count, g->t, g->on);
         for (l = 0; l < at->count; l++) {
-            const size_t t = g->t[l];
-            g->r[l] = t;
-            g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, t)];
-            mark[l] = t < LOSSI_EXACT ? (float)(int32_t)t : -1.f;
+            g->r[l] = g->t[l];
+            g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, g->t[l])];
         }
         if (job->weight != NULL) {
             for (l = 0; l < LOSSV_N; l++) each[l] = job->weight[g->t[l]];
@@ -1982,7 +2104,6 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
     } else {
         g->w = lossv_set(0);
     }
-    g->mark = lossv_load_all(mark);
     g->x_t = lossv_load_all(g->x_r);
     lossv_store(g->u, LOSSV_N,
                 job->upstream != NULL ? lossv_load(job->upstream + at->first, at->count, 0)
@@ -2006,17 +2127,18 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
             g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])];
             g->moved = 1;
         }
-        if (!along && g->moved) g->mark = LOSSI_FN(mark)(g->r, 0);
     }
+    g->mark = LOSSI_FN(mark)(g->r, 0);
     g->x_z = lossv_load_all(g->x_r);
     g->m = LOSSI_FN(margin_at)(g->x_z);
 }
 
-/* The losses, and what the gradient needs: cross-entropy with all its options, and focal as a function of
- * it: with s = 1 - p_t,
- *     focal = a s^gamma l,  dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s).
- * Gradient: (A + Z) p_j - t_j with A = sum t_c and Z = 2 z lse; at r, where p_r > 1/2, that is
- * (A - t_r) - A (1 - p_r) + Z p_r with A - t_r summed over the others, so that nothing cancels. */
+/* The losses, and what the gradient needs: cross-entropy with all its options,
+ * and focal as a function of it: with s = 1 - p_t, focal = a s^gamma l,
+ * dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s). Gradient: (A + Z)
+ * p_j - t_j with A = sum t_c and Z = 2 z lse; at r, where p_r > 1/2, that is (A
+ * - t_r) - A (1 - p_r) + Z p_r with A - t_r summed over the others, so that
+ * nothing cancels. */
 LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, int soft, int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), half = lossv_set(0.5f);
@@ -2106,80 +2228,68 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
     lossv_store(g->K, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, unit, s));
 }
 
-/* The gradient of one position (along, number l) or of all (across): u ((A + Z) p_j - t_j) where on, with
- * u (A + Z) p_j = term * K * K2; the terms are computed again where they have not been stored. */
+/* The gradient of one position (along, number l) or of all (across): u ((A + Z)
+ * p_j - t_j) where on, with u (A + Z) p_j = term * K * K2; the terms are
+ * computed again where they have not been stored. */
 LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int along, int soft,
                                  size_t l)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossi_place *at = &g->at;
-    const size_t classes = job->shape.classes, blocks = LOSSI_FN(blocks)(job, along),
-                 count = at->count;
-    const size_t full = along ? classes / LOSSV_N : count == LOSSV_N ? blocks : 0;
-    const size_t x_step = along ? (size_t)LOSSV_N : at->x_step;
-    const size_t step = along ? (size_t)LOSSV_N : at->step;
-    const size_t terms_step = along ? (size_t)LOSSV_N : g->terms_step;
-    const float *const x = at->x + (along ? l * at->x_step : 0);
-    const float *const q = soft && at->q != NULL ? at->q + (along ? l * at->step : 0) : NULL;
-    const float *const terms = g->terms != NULL ? g->terms + (along ? l * g->terms_step : 0) : NULL;
-    float *const grad = at->grad + (along ? l * at->step : 0);
+    const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
     const size_t r = along ? g->r[l] : 0, t = along ? g->t[l] : 0;
-    const float old = job->accumulate && along ? grad[r] : 0;
+    const float old = job->accumulate && along ? v.grad[r] : 0;
     const lossv K = along ? lossv_set(g->K[l]) : lossv_load_all(g->K);
     const lossv K2 = along ? lossv_set(g->K2[l]) : lossv_load_all(g->K2);
     const lossv u = along ? lossv_set(g->u[l]) : lossv_load_all(g->u);
     const lossv on = lossv_load_all(g->on), g_r = lossv_load_all(g->g);
     const lossv_margin m =
-        along && terms == NULL ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
+        along && v.terms == NULL ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
     lossv number = zero, mark = g->mark;
-    size_t i;
-    i = 0;
+    size_t i = 0;
     if (along || !job->ignored) { /* nothing to look at in each block */
-        const size_t end = lossi_least(full, LOSSI_EXACT);
-        const int again = terms == NULL, add = job->accumulate;
+        const size_t end = lossi_least(v.full, LOSSI_EXACT);
+        const int again = v.terms == NULL, add = job->accumulate;
         for (; i < end; i++) {
-            lossv y = lossv_load_all(again ? x + i * x_step : terms + i * terms_step);
+            lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
             if (again) {
                 lossv s;
                 y = LOSSI_FN(term)(y, &m, &s);
                 y = lossv_fma(s, y, s);
             }
             y = lossv_mul(lossv_mul(y, K), K2);
-            if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, q, i), y);
+            if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, v.q, i), y);
             if (!along) y = lossv_if_eq(mark, number, g_r, y), number = lossv_add(number, one);
-            if (add) y = lossv_add(lossv_load_all(grad + i * step), y);
-            lossv_store(grad + i * step, LOSSV_N, y);
+            if (add) y = lossv_add(lossv_load_all(v.grad + i * v.step), y);
+            lossv_store(v.grad + i * v.step, LOSSV_N, y);
         }
     }
-    for (; i < blocks; i++) {
-        const size_t n = i < full ? LOSSV_N : along ? classes - i * LOSSV_N : count;
-        float *const to = grad + i * step;
-        lossv y;
-        if (terms != NULL) {
-            y = lossv_load(terms + i * terms_step, n, 0);
+    for (; i < v.blocks; i++) {
+        const size_t n = i < v.full ? LOSSV_N : LOSSV_LANES(i);
+        float *const to = v.grad + i * v.step;
+        lossv s, y;
+        if (v.terms != NULL) {
+            y = lossv_load(v.terms + i * v.terms_step, n, 0);
         } else {
-            lossv s;
-            y = lossv_load(x + i * x_step, n, -LOSSI_INF);
-            y = LOSSI_FN(term)(y, &m, &s);
+            y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s);
             y = lossv_fma(s, y, s);
         }
         y = lossv_mul(lossv_mul(y, K), K2);
-        if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, q, i), y);
+        if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, v.q, i), y);
         if (!along) {
             if (i % LOSSI_EXACT == 0 && i > 0) mark = LOSSI_FN(mark)(g->r, i), number = zero;
-            y = lossv_if_eq(mark, number, g_r, y);
-            y = lossv_if_eq(on, one, y, zero);
+            y = lossv_if_eq(on, one, lossv_if_eq(mark, number, g_r, y), zero);
             number = lossv_add(number, one);
         }
         if (job->accumulate) y = lossv_add(lossv_load(to, n, 0), y);
         lossv_store(to, n, y);
     }
     if (along) {
-        grad[r] = job->accumulate ? old + g->g[l] : g->g[l];
-        if (at->q == NULL && r != t) grad[t] -= g->g_t[l];
+        v.grad[r] = job->accumulate ? old + g->g[l] : g->g[l];
+        if (at->q == NULL && r != t) v.grad[t] -= g->g_t[l];
     } else if (at->q == NULL && g->moved) {
-        for (i = 0; i < count; i++)
-            if (g->on[i] > 0 && g->r[i] != g->t[i]) grad[g->t[i] * at->step + i] -= g->g_t[i];
+        for (i = 0; i < at->count; i++)
+            if (g->on[i] > 0 && g->r[i] != g->t[i]) v.grad[g->t[i] * v.step + i] -= g->g_t[i];
     }
 }
 
@@ -2204,7 +2314,6 @@ LOSSI_OP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, in
 LOSSI_OP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int along)
 {
     const lossi_place *at = &g->at;
-    const size_t blocks = LOSSI_FN(blocks)(job, along);
     float L_l[LOSSV_N];
     lossv unit;
     const lossv_pair S = LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit);
@@ -2213,44 +2322,44 @@ LOSSI_OP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int al
     L.high = lossv_add(L.high, L.low);
     lossv_store(L_l, LOSSV_N, L.high);
     for (l = 0; l < (along ? at->count : 1); l++) {
-        const lossv x_r = along ? lossv_set(g->x_r[l]) : g->m.x,
-                    low = along ? lossv_set(L_l[l]) : L.high;
-        for (i = 0; i < blocks; i++) {
-            const size_t n = LOSSV_LANES(i),
-                         k = (along ? l * at->x_step : 0) + LOSSV_AT(i, at->x_step);
-            const lossv y = lossv_sub(lossv_sub(lossv_load(at->x + k, n, 0), x_r), low);
-            lossv_store(at->grad + (along ? l * at->step : 0) + LOSSV_AT(i, at->step), n, y);
+        const lossv_view v = LOSSI_FN(view_of)(job, g, along, 0, l);
+        const lossv x_r = along ? lossv_set(g->x_r[l]) : g->m.x;
+        const lossv low = along ? lossv_set(L_l[l]) : L.high;
+        for (i = 0; i < v.blocks; i++) {
+            const lossv x = lossv_load(v.x + i * v.x_step, LOSSV_LANES(i), 0);
+            lossv_store(v.grad + i * v.step, LOSSV_LANES(i), lossv_sub(lossv_sub(x, x_r), low));
         }
     }
 }
 
-LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossi_place *at, int along)
+/* u_j - e^(a_j) sum_c u_c, with a in x and u in q */
+LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv_group *g, int along)
 {
-    const size_t blocks = LOSSI_FN(blocks)(job, along);
+    const lossi_place *at = &g->at;
     size_t l, i;
     for (l = 0; l < (along ? at->count : 1); l++) {
-        const size_t row = along ? l * at->step : 0, x_row = along ? l * at->x_step : 0;
+        const lossv_view v = LOSSI_FN(view_of)(job, g, along, 1, l);
         lossv_pair total = {lossv_set(0), lossv_set(0)};
         lossv U, s, t;
-        for (i = 0; i < blocks; i++)
-            lossv_accumulate(&total,
-                             lossv_load(at->q + row + LOSSV_AT(i, at->step), LOSSV_LANES(i), 0));
+        for (i = 0; i < v.blocks; i++)
+            lossv_accumulate(&total, lossv_load(v.q + i * v.step, LOSSV_LANES(i), 0));
         U = lossv_collapse(total);
         if (along) {
             const lossi_sum sum = LOSSI_FN(sum)(total);
             U = lossv_set((float)lossi_total(&sum));
         }
-        for (i = 0; i < blocks; i++) {
-            const size_t n = LOSSV_LANES(i), k = row + LOSSV_AT(i, at->step);
-            t = lossv_load(at->x + x_row + LOSSV_AT(i, at->x_step), n, 0);
+        for (i = 0; i < v.blocks; i++) {
+            const size_t n = LOSSV_LANES(i);
+            t = lossv_load(v.x + i * v.x_step, n, 0);
             t = lossv_exp(t, lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
             t = lossv_mul(lossv_mul(lossv_fma(s, t, s), U), lossv_set(LOSSV_1_B));
-            lossv_store(at->grad + k, n, lossv_sub(lossv_load(at->q + k, n, 0), t));
+            lossv_store(v.grad + i * v.step, n, lossv_sub(lossv_load(v.q + i * v.step, n, 0), t));
         }
     }
 }
 
-/* Takes n groups, step by step, so that what waits in one goes on in another. */
+/* Takes n groups, step by step, so that what waits in one goes on in another.
+ */
 LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, int along, int soft,
                                 int focal)
 {
@@ -2272,7 +2381,7 @@ LOSSI_OP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, int
             LOSSI_FN(log_softmax)(job, g + i, along);
         }
     } else if (job->loss == LOSSI_LOG_SOFTMAX_G) {
-        for (i = 0; i < n; i++) LOSSI_FN(log_softmax_gradient)(job, &g[i].at, along);
+        for (i = 0; i < n; i++) LOSSI_FN(log_softmax_gradient)(job, g + i, along);
     } else if (job->loss == LOSSI_FOCAL) {
         LOSSI_FN(take_as)(job, g, n, along, 0, 1);
     } else if (g->at.q != NULL || job->uniform > 0) {
@@ -2287,104 +2396,103 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(across)(const lossi_job *job, lossv_group
     LOSSI_FN(take)(job, g, n, 0);
 }
 
+/* Of positions side by side, those from number l on */
+LOSSI_OP void LOSSI_FN(group_at)(lossv_group *g, const lossi_place *all, size_t l, float *terms)
+{
+    g->at = *all;
+    g->at.x += l;
+    if (all->q != NULL) g->at.q += l;
+    if (all->grad != NULL) g->at.grad += l;
+    g->at.count = lossi_least(all->count - l, LOSSV_N);
+    g->at.first += l;
+    g->at.loss += l;
+    g->terms = terms != NULL ? terms + l : NULL;
+    g->terms_step = all->x_step;
+}
+
 #if LOSSV_N > 1
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(along)(const lossi_job *job, lossv_group *g)
 {
     LOSSI_FN(take)(job, g, 1, 1);
 }
 
-/* Rows, at->step apart: count of them, first the number of the first. */
+/* Rows, count of them, first the number of the first. */
 LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t count, float *losses)
 {
     const size_t classes = job->shape.classes, row = job->shape.sample_stride;
-    float tile[LOSSI_TILE], q_tile[LOSSI_TILE], grad_tile[LOSSI_TILE];
     const size_t most = LOSSV_N * LOSSI_BATCH;
-    const float *const x = job->x + first * row, *const q =
-                                                     job->q != NULL ? job->q + first * row : NULL;
-    float *const grad = job->grad != NULL ? job->grad + first * row : NULL;
+    float tile[LOSSI_TILE], q_tile[LOSSI_TILE], grad_tile[LOSSI_TILE];
+    const lossi_place rows = lossi_at(job, first * row, row, count, first, losses);
+    float *const grad = rows.grad;
+    lossi_place at = rows;
     lossv_group g[LOSSI_BATCH];
-    size_t i, l, n = 0;
+    size_t l, n = 0;
     if (classes > LOSSI_FEW) {
-        g->at.x = x;
-        g->at.q = q;
-        g->at.grad = grad;
-        g->at.step = g->at.x_step = g->terms_step = row;
-        g->at.count = count;
-        g->at.first = first;
-        g->at.loss = losses;
+        g->at = at;
         g->terms = grad;
+        g->terms_step = row;
         if (job->accumulate) {
-            g->terms_step = classes;
             g->terms = grad != NULL && count * classes <= LOSSI_TILE ? tile : NULL;
+            g->terms_step = classes;
         }
         LOSSI_FN(along)(job, g);
         return;
     }
-    for (l = 0; l < count; l += LOSSV_N, n++) { /* few classes: turned, so that they lie across */
+    at.x = tile; /* few classes: turned, so that they lie across */
+    at.q = at.q != NULL ? q_tile : NULL;
+    at.grad = grad == NULL ? NULL : job->accumulate ? grad_tile : tile;
+    at.step = at.x_step = most;
+    for (l = 0; l < count; l += LOSSV_N, n++) {
         const size_t lanes = lossi_least(count - l, LOSSV_N);
-        LOSSI_FN(turn)(tile + l, most, x + l * row, row, lanes, classes);
-        if (q != NULL) LOSSI_FN(turn)(q_tile + l, most, q + l * row, row, lanes, classes);
+        LOSSI_FN(turn)(tile + l, most, rows.x + l * row, row, lanes, classes);
+        if (rows.q != NULL) LOSSI_FN(turn)(q_tile + l, most, rows.q + l * row, row, lanes, classes);
         if (grad != NULL && job->accumulate)
             LOSSI_FN(turn)(grad_tile + l, most, grad + l * row, row, lanes, classes);
-        g[n].at.x = tile + l;
-        g[n].at.q = q != NULL ? q_tile + l : NULL;
-        g[n].at.grad = grad == NULL ? NULL : job->accumulate ? grad_tile + l : tile + l;
-        g[n].at.step = g[n].at.x_step = g[n].terms_step = most;
-        g[n].at.count = lanes;
-        g[n].at.first = first + l;
-        g[n].at.loss = losses + l;
-        g[n].terms = grad != NULL ? tile + l : NULL;
-        g[n].soon = x + (l + most) * row;
+        LOSSI_FN(group_at)(g + n, &at, l, grad != NULL ? tile : NULL);
+        g[n].soon = rows.x + (l + most) * row;
         g[n].soon_grad = grad != NULL ? grad + (l + most) * row : NULL;
-        g[n].soon_q = q != NULL ? q + (l + most) * row : NULL;
+        g[n].soon_q = rows.q != NULL ? rows.q + (l + most) * row : NULL;
         g[n].soon_step = LOSSV_N;
     }
     LOSSI_FN(across)(job, g, n);
-    for (i = 0; i < n && grad != NULL; i++) LOSSI_FN(turn_back)
-    (grad + i * LOSSV_N * row, row, g[i].at.grad, most, g[i].at.count, classes);
+    for (l = 0; l < count && grad != NULL; l += LOSSV_N) {
+        const size_t lanes = lossi_least(count - l, LOSSV_N);
+        LOSSI_FN(turn_back)(grad + l * row, row, at.grad + l, most, lanes, classes);
+    }
 }
 #endif
 
-/* Positions of one sample side by side: count of them, first the number of the first, k where it starts.
- * Where the classes are not too many they are read into a tile first: planes that lie a power of two
- * apart share few lines of the caches. */
+/* Positions of one sample side by side: count of them, first the number of the
+ * first, k where it starts. Where the classes are not too many they are read
+ * into a tile first: planes that lie a power of two apart share few lines of
+ * the caches. */
 LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first, size_t count,
                                    float *losses)
 {
-    const size_t step = job->shape.class_stride;
-    const float *x = job->x + k;
-    float *terms = job->accumulate ? NULL : job->grad != NULL ? job->grad + k : NULL;
-    size_t l, n = 0, x_step = step;
+    lossi_place at = lossi_at(job, k, job->shape.class_stride, count, first, losses);
+    float *terms = job->accumulate ? NULL : at.grad;
     lossv_group g[LOSSI_BATCH];
+    size_t l, n = 0;
 #if LOSSV_N > 1
     float tile[LOSSI_TILE], tile2[LOSSI_TILE];
     const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
+    size_t c;
     if (classes * wide <= LOSSI_TILE) {
-        size_t c;
         for (c = 0; c < classes; c++)
-            for (l = 0; l < count; l += LOSSV_N) {
+            for (l = 0; l < count; l += LOSSV_N)
                 lossv_store(tile + c * wide + l, LOSSV_N,
-                            lossv_load(x + c * step + l, count - l, 0));
-            }
-        x = tile;
-        terms = tile2;
-        x_step = wide;
+                            lossv_load(at.x + c * at.step + l, count - l, 0));
+        at.x = tile;
+        at.x_step = wide;
+        terms = at.grad != NULL ? tile2 : NULL;
     }
 #endif
     for (l = 0; l < count; l += LOSSV_N, n++) {
-        g[n].at.x = x + l;
-        g[n].at.q = job->q != NULL ? job->q + k + l : NULL;
-        g[n].at.grad = job->grad != NULL ? job->grad + k + l : NULL;
-        g[n].at.step = step;
-        g[n].at.x_step = g[n].terms_step = x_step;
-        g[n].at.count = lossi_least(count - l, LOSSV_N);
-        g[n].at.first = first + l;
-        g[n].at.loss = losses + l;
-        g[n].terms = job->grad != NULL && terms != NULL ? terms + l : NULL;
+        LOSSI_FN(group_at)(g + n, &at, l, terms);
         g[n].soon = job->x + k + l + LOSSV_N * LOSSI_BATCH;
-        g[n].soon_grad = job->grad != NULL ? job->grad + k + l : NULL;
+        g[n].soon_grad = g[n].at.grad;
         g[n].soon_q = job->q != NULL ? job->q + k + l + LOSSV_N * LOSSI_BATCH : NULL;
-        g[n].soon_step = step;
+        g[n].soon_step = at.step;
     }
     LOSSI_FN(across)(job, g, n);
 }
@@ -2419,8 +2527,10 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     }
 }
 
-/* --- the sigmoid losses and dice ------------------------------------------------------------------
- * Elementwise, from e = e^-|x|: s(|x|) = 1 / (1 + e), s(-|x|) = e / (1 + e), sp(x) = max(x, 0) + log1p(e). */
+/* --- the sigmoid losses and dice
+ * ------------------------------------------------------------------
+ * Elementwise, from e = e^-|x|: s(|x|) = 1 / (1 + e), s(-|x|) = e / (1 + e),
+ * sp(x) = max(x, 0) + log1p(e). */
 typedef struct lossv_elements {
     lossv x, t, on;           /* logit (0 where ignored), target, and 1 or 0 where ignored */
     lossv inverse, log;       /* 1 / (1 + e), log(1 + e) */
@@ -2429,7 +2539,8 @@ typedef struct lossv_elements {
     lossv positive, negative; /* s(x), s(-x) */
 } lossv_elements;
 
-/* log(1 + e) for 0 <= e <= 1. Identity: log(1 + e) = log 2 + log(1 + f), f = (e - 1) / 2, beyond sqrt(2). */
+/* log(1 + e) for 0 <= e <= 1. Identity: log(1 + e) = log 2 + log(1 + f), f = (e
+ * - 1) / 2, beyond sqrt(2). */
 LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
 {
     const lossv zero = lossv_set(0), root = lossv_set(0.41421356f), half = lossv_set(0.5f);
@@ -2440,16 +2551,18 @@ LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
     return lossv_add(sum, lossv_add(LOSSI_FN(log_rest)(f), lossv_add(error, low)));
 }
 
-/* What a few blocks need, found step by step: the steps of one block wait for each other. */
-typedef struct LOSSI_FN(strip) {
+/* What a few blocks need, found step by step: the steps of one block wait for
+ * each other. */
+typedef struct lossv_strip {
     float high[LOSSV_STRIP], low[LOSSV_STRIP];    /* B e */
     float inverse[LOSSV_STRIP], log[LOSSV_STRIP]; /* 1 / (1 + e), log(1 + e) */
     float t[LOSSV_STRIP], on[LOSSV_STRIP];        /* on: where some may be off */
-} LOSSI_FN(strip);
+} lossv_strip;
 
-/* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
- * been checked: what is not ignored is 0 or 1, or not 0 in losses_dice_mask. */
-LOSSI_OP void LOSSI_FN(targets_at)(LOSSI_FN(strip) * y, const lossi_job *job, const lossi_place *at,
+/* The targets of n elements from number i on, and 1 where they count, 0 where
+ * they do not. Integers have been checked: what is not ignored is 0 or 1, or
+ * not 0 in losses_dice_mask. */
+LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
                                    size_t i, size_t n)
 {
     const size_t first = at->first + i;
@@ -2465,23 +2578,15 @@ LOSSI_OP void LOSSI_FN(targets_at)(LOSSI_FN(strip) * y, const lossi_job *job, co
             y->on[k] = target != job->ignore ? 1.f : 0.f;
             y->t[k] = target != 0 && target != job->ignore ? 1.f : 0.f;
         }
-    } else if (job->targets.type == LOSSI_U8) {
-        for (k = 0; k < n; k += LOSSV_N)
-            lossv_store(y->t + k, LOSSV_N,
-                        lossv_u8((const uint8_t *)job->targets.data + first + k));
-    } else if (job->targets.type == LOSSI_I32) {
-        for (k = 0; k < n; k += LOSSV_N)
-            lossv_store(y->t + k, LOSSV_N,
-                        lossv_i32((const int32_t *)job->targets.data + first + k));
     } else {
         for (k = 0; k < n; k += LOSSV_N)
-            lossv_store(y->t + k, LOSSV_N,
-                        lossv_i64((const int64_t *)job->targets.data + first + k));
+            lossv_store(y->t + k, LOSSV_N, LOSSI_FN(integers)(job->targets, first + k));
     }
 }
 
-/* A strip of n elements from number i on; with the low parts and the logarithms if they are wanted */
-LOSSI_OP void LOSSI_FN(strip_at)(LOSSI_FN(strip) * y, const lossi_job *job, const lossi_place *at,
+/* A strip of n elements from number i on; with the low parts and the logarithms
+ * if they are wanted */
+LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
                                  size_t i, size_t n, int lows, int logs)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
@@ -2508,7 +2613,7 @@ LOSSI_OP void LOSSI_FN(strip_at)(LOSSI_FN(strip) * y, const lossi_job *job, cons
 
 /* Block i, number k of its strip; some: of its elements may be off */
 LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, size_t m,
-                                              const LOSSI_FN(strip) * strip, size_t k, int some)
+                                              const lossv_strip *strip, size_t k, int some)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     lossv_elements y;
@@ -2545,8 +2650,9 @@ LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv c_negative, los
                      LOSSI_FN(times)(c, lossv_abs(y->x)));
 }
 
-/* Binary cross-entropy of a block; *slope is its gradient times u. The small one of s(x) and s(-x) goes
- * through B, so that the product with u is rounded once, at the end. A hard target has one of the terms. */
+/* Binary cross-entropy of a block; *slope is its gradient times u. The small
+ * one of s(x) and s(-x) goes through B, so that the product with u is rounded
+ * once, at the end. A hard target has one of the terms. */
 LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv w, lossv wb, lossv u, int hard,
                                 lossv *slope)
 {
@@ -2569,8 +2675,9 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv w, lossv wb, loss
     }
 }
 
-/* B m^gamma of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t for x < 0, m = M / (1 + e),
- * M = c1 + c2 e; for a hard target M is 1 on the wrong side and e on the right one. */
+/* B m^gamma of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t
+ * for x < 0, m = M / (1 + e), M = c1 + c2 e; for a hard target M is 1 on the
+ * wrong side and e on the right one. */
 LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, float gamma, int hard)
 {
     const lossv zero = lossv_set(0), big = lossv_set(LOSSV_B), small = lossv_set(LOSSV_1_B);
@@ -2590,8 +2697,9 @@ LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, float gamma, int 
     return LOSSI_FN(focus)(LOSSI_FN(divide)(M, e, y->inverse, 1), gamma);
 }
 
-/* Sigmoid focal of a block, P = B m^gamma; *slope is its gradient times u. Identity: m^(gamma-1) p (1-p) =
- * m^gamma v, v = p (1-p) / m = (e / M) / (1 + e), and for a hard target 1 - m. */
+/* Sigmoid focal of a block, P = B m^gamma; *slope is its gradient times u.
+ * Identity: m^(gamma-1) p (1-p) = m^gamma v, v = p (1-p) / m = (e / M) / (1 +
+ * e), and for a hard target 1 - m. */
 LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv P, float alpha, float gamma,
                                        lossv u, int hard, lossv *slope)
 {
@@ -2632,14 +2740,16 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
     return at->step == 1 ? lossv_load(weight + i, m, 0) : lossv_set(weight[at->plane]);
 }
 
-/* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum of its losses. */
+/* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum
+ * of its losses. */
 LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = at->q == NULL;
-    LOSSI_FN(strip) strip;
+    lossv_strip strip;
     lossv_pair total = {lossv_set(0), lossv_set(0)};
     size_t i, k;
+    strip.on[0] = 1;
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
@@ -2680,24 +2790,20 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     return LOSSI_FN(sum)(total);
 }
 
-/* B p (1-p) of a block */
-LOSSI_OP lossv LOSSI_FN(bump)(const lossv_elements *y)
-{
-    return lossv_mul(y->scaled_small, y->inverse);
-}
-
-/* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
- * V / D without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
+/* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that
+ * with D = V + 2I + E the loss is V / D without a subtraction, and its gradient
+ * p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
 LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     lossv_pair V = {lossv_set(0), lossv_set(0)}, I = V;
     const int hard = at->q == NULL, stored = at->grad != NULL && !job->accumulate;
-    LOSSI_FN(strip) strip;
+    lossv_strip strip;
     lossv u, c0, c1;
     lossi_sum sum;
     float v, i2, d, loss, K, K2;
     size_t i, k;
+    strip.on[0] = 1;
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
@@ -2717,7 +2823,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
             I_part = lossv_add(I_part, right);
             V_part = lossv_add(V_part, wrong);
             if (stored) { /* of a hard target the sign remembers it */
-                const lossv bump = LOSSI_FN(bump)(&y);
+                const lossv bump = lossv_mul(y.scaled_small, y.inverse);
                 lossv_store(at->grad + i + k, m,
                             hard ? lossv_if_eq(y.t, zero, bump, lossv_sub(zero, bump)) : bump);
             }
@@ -2757,7 +2863,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
                 y = lossv_load(to, m, 0);
             } else {
                 const lossv_elements again = LOSSI_FN(elements_at)(at, i + k, m, &strip, k, some);
-                y = LOSSI_FN(bump)(&again);
+                y = lossv_mul(again.scaled_small, again.inverse);
             }
             if (hard && stored) {
                 c = lossv_if_lt(y, zero, lossv_sub(zero, c1), c0);
@@ -2773,8 +2879,8 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     return loss;
 }
 
-/* Takes all planes of a call; for the sigmoid losses rows of classes likewise, all at once where they are
- * packed and alike. */
+/* Takes all planes of a call; for the sigmoid losses rows of classes likewise,
+ * all at once where they are packed and alike. */
 LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
 {
     losses_shape s = job->shape;
@@ -2790,22 +2896,16 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
         for (c = 0; c < s.classes; c++) {
             const size_t k = n * s.sample_stride + c * s.class_stride, plane = n * s.classes + c;
             float loss = 0;
-            lossi_place at;
-            at.x = job->x + k;
-            at.grad = job->grad != NULL ? job->grad + k : NULL;
-            at.q = job->q != NULL ? job->q + k : NULL;
-            at.step = at.x_step = row ? 1 : 0;
-            at.count = s.positions;
-            at.first = plane * s.positions;
+            const size_t first = plane * s.positions;
+            lossi_place at = lossi_at(job, k, row ? 1 : 0, s.positions, first, NULL);
             if (job->loss == LOSSI_DICE) {
                 at.plane = plane;
-                at.loss = NULL;
                 if (at.count > 0) loss = LOSSI_FN(dice)(job, &at); /* a mask without a pixel: 0 */
                 lossi_take(job, plane, &loss, 1);
             } else {
                 lossi_sum sum;
                 at.plane = c;
-                at.loss = job->losses != NULL ? job->losses + at.first : NULL;
+                if (job->losses != NULL) at.loss = job->losses + first;
                 sum = LOSSI_FN(sigmoid)(job, &at, job->loss == LOSSI_SIGMOID_FOCAL);
                 lossi_add(&job->sum, sum.high);
                 if (lossi_finite(sum.low)) lossi_add(&job->sum, sum.low);
@@ -2814,7 +2914,8 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
     }
 }
 
-/* --- one position at a time: the same with every option folded away -------------------------------- */
+/* --- one position at a time: the same with every option folded away
+ * -------------------------------- */
 LOSSI_OP float LOSSI_FN(softmax_row)(const lossi_job *job)
 {
     float loss;
@@ -2822,15 +2923,12 @@ LOSSI_OP float LOSSI_FN(softmax_row)(const lossi_job *job)
     LOSSI_FN(rows)(job, 0, 1, &loss);
 #else
     lossv_group g; /* nothing but what this loss needs */
-    g.at.x = job->x;
-    g.at.grad = g.terms = job->grad;
-    g.at.q = NULL;
-    g.at.step = g.at.x_step = g.terms_step = g.soon_step = g.at.count = 1;
-    g.soon = g.at.x;
+    g.at = lossi_at(job, 0, 1, 1, 0, &loss);
+    g.terms = job->grad;
+    g.terms_step = g.soon_step = 1;
+    g.soon = job->x;
     g.soon_grad = g.soon_q = NULL;
     g.known = 1;
-    g.at.first = 0;
-    g.at.loss = &loss;
     LOSSI_FN(take_as)(job, &g, 1, 0, 0, job->loss == LOSSI_FOCAL);
 #endif
     return loss;
@@ -2859,13 +2957,7 @@ LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_
                                        float smooth, float u)
 {
     lossi_job job = lossi_textbook(LOSSI_DICE, losses_masks(1, n), losses_u8(mask), grad, x, u);
-    lossi_place at;
-    at.grad = grad;
-    at.x = x;
-    at.q = NULL;
-    at.step = at.x_step = at.count = n;
-    at.first = at.plane = 0;
-    at.loss = NULL;
+    const lossi_place at = lossi_at(&job, 0, 0, n, 0, NULL);
     job.smooth = smooth;
     job.any = 1;
     return LOSSI_FN(dice)(&job, &at);
@@ -2949,7 +3041,6 @@ static const lossi_kernels LOSSI_FN(kernels) = {
 #undef lossr_sub
 #undef lossr_u8
 #undef LOSSI_BATCH
-#undef LOSSI_STRIP
 #undef LOSSI_NAME
 #undef LOSSI_FN
 #undef LOSSI_TARGET
@@ -2958,9 +3049,10 @@ static const lossi_kernels LOSSI_FN(kernels) = {
 
 #if defined(LOSSES_IMPLEMENTATION) && !defined(LOSSI_INNER) && !defined(LOSSI_CALLS)
 #define LOSSI_CALLS
-/* ======================================= PART 5: CALLS ==========================================
- * Every call of the float and of the double path begins with lossi_prepare, which checks all there is
- * to check and resolves the options, and ends with lossi_finish, which reduces. */
+/* ======================================= PART 5: CALLS
+ * ========================================== Every call of the float and of the
+ * double path begins with lossi_prepare, which checks all there is to check and
+ * resolves the options, and ends with lossi_finish, which reduces. */
 #ifdef LOSSES_NO_DOUBLE
 #define LOSSI_WIDE_MAX FLT_MAX
 #else
@@ -2979,11 +3071,16 @@ typedef struct lossi_call {
     lossi_sum sum;
 } lossi_call;
 
-static int lossi_overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
+typedef struct lossi_span {
+    const void *data;
+    size_t bytes;
+} lossi_span;
+
+static int lossi_overlap(lossi_span a, lossi_span b)
 {
-    uintptr_t p = (uintptr_t)a, q = (uintptr_t)b;
-    if (a == NULL || b == NULL || a_bytes == 0 || b_bytes == 0) return 0;
-    return p <= q ? q - p < a_bytes : p - q < b_bytes;
+    const uintptr_t p = (uintptr_t)a.data, q = (uintptr_t)b.data;
+    if (a.data == NULL || b.data == NULL || a.bytes == 0 || b.bytes == 0) return 0;
+    return p <= q ? q - p < a.bytes : p - q < b.bytes;
 }
 
 /* *product = a * b + c, or 0 returned where that is more than size_t holds */
@@ -2994,8 +3091,9 @@ static int lossi_fits(size_t *product, size_t a, size_t b, size_t c)
     return 1;
 }
 
-/* Resolves the strides and measures from first to last element. Elements are apart if samples step
- * over whole classes x positions blocks, or classes over whole samples x positions blocks. */
+/* Resolves the strides and measures from first to last element. Elements are
+ * apart if samples step over whole classes x positions blocks, or classes over
+ * whole samples x positions blocks. */
 static losses_status lossi_measure(losses_shape *shape, size_t *extent)
 {
     size_t n = shape->samples, c = shape->classes, m = shape->positions, row, column, bytes;
@@ -3032,7 +3130,8 @@ static int lossi_bad_weights(const float *weight, size_t classes, int known)
     return 0;
 }
 
-/* value is refused unless lowest <= value <= highest, and 0 where the loss does not know it */
+/* value is refused unless lowest <= value <= highest, and 0 where the loss does
+ * not know it */
 static int lossi_bad_number(losses_wide value, losses_wide lowest, losses_wide highest, int known)
 {
     return !known ? !(value == 0) : !(value >= lowest && value <= highest);
@@ -3093,8 +3192,9 @@ LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, uint32
     return !odd;
 }
 
-/* Of targets first .. first + n - 1, valid up to highest or ignored: how many are ignored; stops at the first
- * bad one and puts its index into *bad, n + first if there is none. Eight bytes of a mask at a time. */
+/* Of targets first .. first + n - 1, valid up to highest or ignored: how many
+ * are ignored; stops at the first bad one and puts its index into *bad, n +
+ * first if there is none. Eight bytes of a mask at a time. */
 static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, size_t highest,
                              size_t *bad)
 {
@@ -3185,8 +3285,7 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
     static const losses_options defaults = {LOSSES_MEAN, 0,    0, 0, 0,    NULL, NULL, 0,   0,
                                             0,           NULL, 0, 0, NULL, 0,    NULL, NULL};
     const size_t target_size[] = {0, 1, 4, 8, 4};
-    const void *in[7], *out[4];
-    size_t in_bytes[7], out_bytes[4], extent, positions, elements, values, classes, i, k;
+    size_t extent, positions, elements, values, checked, classes, i, k;
     losses_status status;
 
     call->options = options != NULL ? *options : defaults;
@@ -3210,28 +3309,26 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
                                   : elements;
     if (call->options.reduction != LOSSES_NONE) values = 1;
     classes = shape.classes * sizeof(float);
-    out[0] = losses, out_bytes[0] = values * size;
-    out[1] = grad, out_bytes[1] = extent * size;
-    out[2] = call->options.log_sum_exp, out_bytes[2] = positions * sizeof(float);
-    out[3] = call->options.report, out_bytes[3] = sizeof(losses_report);
-    in[0] = logits, in_bytes[0] = extent * size;
-    in[1] = targets.data,
-    in_bytes[1] = target_size[targets.type] * (targets.type == LOSSI_F32 ? extent
-                                               : loss & LOSSI_SOFTMAX    ? positions
-                                                                         : elements);
-    in[2] = call->options.class_weight, in_bytes[2] = classes;
-    in[3] = call->options.positive_weight, in_bytes[3] = classes;
-    in[4] = call->options.class_alpha, in_bytes[4] = classes;
-    in[5] = call->options.upstream, in_bytes[5] = values * sizeof(float);
-    in[6] = options, in_bytes[6] = sizeof *options;
-    for (i = 0; i < 4; i++) {
-        for (k = 0; k < 7; k++) {
-            if (i == 1 && k == 0 && grad == logits && !call->options.accumulate) continue;
-            if (lossi_overlap(out[i], out_bytes[i], in[k], in_bytes[k])) return LOSSES_BAD_OVERLAP;
+    checked = targets.type == LOSSI_F32 ? extent : loss & LOSSI_SOFTMAX ? positions : elements;
+    {
+        const losses_options *const o = &call->options;
+        const lossi_span out[] = {{losses, values * size},
+                                  {grad, extent * size},
+                                  {o->log_sum_exp, positions * sizeof(float)},
+                                  {o->report, sizeof(losses_report)}};
+        const lossi_span in[] = {
+            {logits, extent * size},    {targets.data, checked * target_size[targets.type]},
+            {o->class_weight, classes}, {o->positive_weight, classes},
+            {o->class_alpha, classes},  {o->upstream, values * sizeof(float)},
+            {options, sizeof *options}};
+        for (i = 0; i < 4; i++) {
+            for (k = 0; k < 7; k++) {
+                if (i == 1 && k == 0 && grad == logits && !o->accumulate) continue;
+                if (lossi_overlap(out[i], in[k])) return LOSSES_BAD_OVERLAP;
+            }
+            for (k = 0; k < i; k++)
+                if (lossi_overlap(out[i], out[k])) return LOSSES_BAD_OVERLAP;
         }
-        for (k = 0; k < i; k++)
-            if (lossi_overlap(out[i], out_bytes[i], out[k], out_bytes[k]))
-                return LOSSES_BAD_OVERLAP;
     }
 
     status = lossi_scan(call, loss, &i);
@@ -3240,7 +3337,8 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
     return status;
 }
 
-/* The factor of the gradients of loss i: upstream / D, and 0 in the mean over nothing. */
+/* The factor of the gradients of loss i: upstream / D, and 0 in the mean over
+ * nothing. */
 static losses_wide lossi_factor(const lossi_call *call, size_t i)
 {
     const losses_options *o = &call->options;
@@ -3250,7 +3348,8 @@ static losses_wide lossi_factor(const lossi_call *call, size_t i)
     return call->empty ? 0 : u / call->denominator;
 }
 
-/* Reduces and reports; returns what goes to loss[0], unless the reduction is none. */
+/* Reduces and reports; returns what goes to loss[0], unless the reduction is
+ * none. */
 static losses_wide lossi_finish(const lossi_call *call)
 {
     const losses_options *o = &call->options;
@@ -3266,22 +3365,24 @@ static losses_wide lossi_finish(const lossi_call *call)
     return o->nan_if_empty ? (losses_wide)LOSSI_NAN : sum == sum ? 0 : sum;
 }
 
-/* The log-softmax calls: an output laid out like two inputs (or one, twice), in place or apart. */
+/* The log-softmax calls: an output laid out like two inputs (or one, twice), in
+ * place or apart. */
 static losses_status lossi_prepare_plain(const void *out, const void *a, const void *b, size_t size,
                                          losses_shape *shape)
 {
     size_t extent;
     losses_status status = lossi_measure(shape, &extent);
+    const lossi_span spans[] = {{out, extent * size}, {a, extent * size}, {b, extent * size}};
     if (status != LOSSES_OK || extent == 0) return status;
     if (out == NULL || a == NULL || b == NULL) return LOSSES_BAD_POINTER;
-    if ((out != a && lossi_overlap(out, extent * size, a, extent * size)) ||
-        (out != b && lossi_overlap(out, extent * size, b, extent * size))) {
-        return LOSSES_BAD_OVERLAP;
-    }
+    if (out != a && lossi_overlap(spans[0], spans[1])) return LOSSES_BAD_OVERLAP;
+    if (out != b && lossi_overlap(spans[0], spans[2])) return LOSSES_BAD_OVERLAP;
     return LOSSES_OK;
 }
 
-/* --- dispatch ----------------------------------------------------------------------------------- */
+/* --- dispatch
+ * -----------------------------------------------------------------------------------
+ */
 static const lossi_kernels *const lossi_table[] = {
 #if LOSSI_AVX
     &lossi_kernels_avx512,
@@ -3300,8 +3401,8 @@ static const lossi_kernels *const lossi_table[] = {
 };
 #define LOSSI_SETS (int)(sizeof lossi_table / sizeof lossi_table[0])
 
-/* The first of the table that this machine can run: the CPU must have it, and the system must save its
- * registers (xgetbv). */
+/* The first of the table that this machine can run: the CPU must have it, and
+ * the system must save its registers (xgetbv). */
 static int lossi_best(void)
 {
 #if LOSSI_AVX
@@ -3384,7 +3485,9 @@ LOSSES_API const char *losses_status_name(losses_status status)
     return i >= 0 && i <= 5 ? lossi_names[i] : "unknown losses_status";
 }
 
-/* --- the float calls ---------------------------------------------------------------------------- */
+/* --- the float calls
+ * ----------------------------------------------------------------------------
+ */
 static losses_status lossi_end(const lossi_call *call, float *loss)
 {
     const losses_wide value = lossi_finish(call);
@@ -3558,11 +3661,13 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
 }
 
 #ifndef LOSSES_NO_REFERENCE
-/* ===================================== PART 6: REFERENCE ========================================
- * The losses again in double with plain loops: the specification that the float path is held to.
- * k is the class stride, so that x[c * k] is the logit of class c. */
+/* ===================================== PART 6: REFERENCE
+ * ======================================== The losses again in double with
+ * plain loops: the specification that the float path is held to. k is the class
+ * stride, so that x[c * k] is the logit of class c. */
 
-/* a * b where 0 * inf is 0: what a weight or a target of 0 multiplies does not count. */
+/* a * b where 0 * inf is 0: what a weight or a target of 0 multiplies does not
+ * count. */
 static double lossi_times(double a, double b)
 {
     return (a == 0 && isinf(b)) || (b == 0 && isinf(a)) ? 0 : a * b;
@@ -3581,8 +3686,9 @@ static double lossi_store(double *grad, int accumulate, double value)
     return *grad = accumulate ? *grad + value : value;
 }
 
-/* The margin form: r, the class of the greatest logit, and S = sum_{c != r} e^(x_c - x_r), so that
- * lse = x_r + log1p(S) and p_c = e^(x_c - x_r) / (1 + S). NaN unless x_r is finite. */
+/* The margin form: r, the class of the greatest logit, and S = sum_{c != r}
+ * e^(x_c - x_r), so that lse = x_r + log1p(S) and p_c = e^(x_c - x_r) / (1 +
+ * S). NaN unless x_r is finite. */
 static double lossi_reference_margin(const double *x, size_t classes, size_t k, size_t *r)
 {
     lossi_sum S = {0, 0};
@@ -3680,7 +3786,8 @@ LOSSES_API losses_status losses_reference_nll(double *loss, double *grad,
     return lossi_reference_end(&call, loss);
 }
 
-/* What a position's loss is asked to predict of class c: w_c q'_c, q = [c = t] for index targets. */
+/* What a position's loss is asked to predict of class c: w_c q'_c, q = [c = t]
+ * for index targets. */
 static double lossi_reference_target(const lossi_call *call, const float *q, int64_t t, size_t c)
 {
     const losses_options *o = &call->options;
@@ -3692,11 +3799,12 @@ static double lossi_reference_target(const lossi_call *call, const float *q, int
     return w_c * ((1 - e) * q_c + e / (double)call->shape.classes);
 }
 
-/* Cross-entropy of one position, or focal as a function of it. Returns the loss.
- * Identity: with t_c = w_c q'_c and A = sum t_c, l = sum t_c (lse - x_c) and dl/dx_c = A p_c - t_c. At r
- * that is (A - t_r) - A (1 - p_r), with A - t_r summed over the others: nothing cancels for p_r near 1.
- * Focal is f(l) = a s^gamma l with s = 1 - p_t = 1 - e^-l, so its gradient is f'(l) dl/dx,
- * f'(l) = a s^gamma (1 + gamma p_t l / s). */
+/* Cross-entropy of one position, or focal as a function of it. Returns the
+ * loss. Identity: with t_c = w_c q'_c and A = sum t_c, l = sum t_c (lse - x_c)
+ * and dl/dx_c = A p_c - t_c. At r that is (A - t_r) - A (1 - p_r), with A - t_r
+ * summed over the others: nothing cancels for p_r near 1. Focal is f(l) = a
+ * s^gamma l with s = 1 - p_t = 1 - e^-l, so its gradient is f'(l) dl/dx, f'(l)
+ * = a s^gamma (1 + gamma p_t l / s). */
 static double lossi_reference_position(const lossi_call *call, double *grad, const double *x,
                                        const float *q, int64_t t, size_t i, const double *gamma)
 {
@@ -3788,8 +3896,8 @@ LOSSES_API losses_status losses_reference_focal(double *loss, double *grad, cons
                                    options);
 }
 
-/* Target of element i in its plane, of which q (float targets) or the packed index `packed` is the
- * start; -1 where ignored. */
+/* Target of element i in its plane, of which q (float targets) or the packed
+ * index `packed` is the start; -1 where ignored. */
 static double lossi_reference_mask(const lossi_call *call, size_t at, size_t packed)
 {
     int64_t t;
@@ -3798,9 +3906,9 @@ static double lossi_reference_mask(const lossi_call *call, size_t at, size_t pac
     return t == call->ignore ? -1 : (double)t;
 }
 
-/* One element of binary cross-entropy (gamma NULL) or sigmoid focal. Returns the loss.
- * Identity: m^(gamma-1) p (1-p) = m^gamma v with v = p (1-p) / m, which stays finite: for t of 0 or 1
- * it is 1 - m. */
+/* One element of binary cross-entropy (gamma NULL) or sigmoid focal. Returns
+ * the loss. Identity: m^(gamma-1) p (1-p) = m^gamma v with v = p (1-p) / m,
+ * which stays finite: for t of 0 or 1 it is 1 - m. */
 static double lossi_reference_element(const lossi_call *call, double *grad, double x, double t,
                                       size_t c, size_t i, const double *gamma)
 {
@@ -3875,8 +3983,9 @@ LOSSES_API losses_status losses_reference_sigmoid_focal(double *loss, double *gr
                                    options);
 }
 
-/* Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is V / D
- * without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
+/* Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V
+ * + 2I + E the loss is V / D without a subtraction, and its gradient p (1-p)
+ * ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
 LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const double *logits,
                                                losses_targets targets, losses_shape shape,
                                                const losses_options *options)
@@ -3931,13 +4040,17 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
 
 /* MIT No Attribution
  *
- * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
- * associated documentation files (the "Software"), to deal in the Software without restriction,
- * including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense,
- * and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so.
+ * Permission is hereby granted, free of charge, to any person obtaining a copy
+ * of this software and associated documentation files (the "Software"), to deal
+ * in the Software without restriction, including without limitation the rights
+ * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+ * copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so.
  *
- * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
- * LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN
- * NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY,
- * WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE
- * SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+ * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+ * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+ * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+ * SOFTWARE. */
