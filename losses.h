@@ -811,7 +811,7 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
     LOSSV_ADD(LOSSV_ADD(LOSSV_ADD(LOSSV_FIRST(p), (p) + (n), 1), (p) + 2 * (n), 2), (p) + 3 * (n), \
               3)
 #define lossr_put_quads(p, n, a) \
-    (_mm_storeu_ps(p, _mm512_castps512_ps128(a)), _mm_storeu_ps((p) + (n), LOSSV_QUAD(a, 1)), \
+    (_mm_storeu_ps(p, LOSSV_QUAD(a, 0)), _mm_storeu_ps((p) + (n), LOSSV_QUAD(a, 1)), \
      _mm_storeu_ps((p) + 2 * (n), LOSSV_QUAD(a, 2)), \
      _mm_storeu_ps((p) + 3 * (n), LOSSV_QUAD(a, 3)))
 #define LOSSV_QUAD(a, i) _mm512_maskz_extractf32x4_ps((__mmask8)15, a, i)
