@@ -1,67 +1,61 @@
 /* losses.h 0.1.0 - loss functions and their gradients in one header.
- * Cross-entropy, focal, binary cross-entropy, sigmoid focal and dice loss on
- * logits; C99 and C++. SPDX-License-Identifier: MIT-0
+ * Cross-entropy, focal, binary cross-entropy, sigmoid focal and dice loss on logits; C99 and C++.
+ * SPDX-License-Identifier: MIT-0
  *
  * In exactly one .c or .cpp file:      Everywhere else:
  *     #define LOSSES_IMPLEMENTATION        #include "losses.h"
  *     #include "losses.h"
  *
- * Nothing is allocated or printed, and nothing is kept between calls but the
- * choice of losses_use_isa.
+ * Nothing is allocated or printed, and nothing is kept between calls but the choice of losses_use_isa.
  *
  * Switches, defined before the include:
- *   LOSSES_IMPLEMENTATION  compiles the library into this file: in exactly one
- * .c or .cpp LOSSES_STATIC          everything static, for a library inside a
- * library LOSSES_API             decorates each declaration, e.g. for a DLL
- *   LOSSES_NO_SIMD         plain C, one number at a time: smallest, needs no
- * CPU test LOSSES_NO_REFERENCE    leaves the double reference out, and with it
- * the only use of libm LOSSES_NO_DOUBLE       no double in any arithmetic
- * (implies LOSSES_NO_REFERENCE) LOSSES_FILE            the name this file was
- * given, if it was renamed: "my_losses.h"
+ *   LOSSES_IMPLEMENTATION  compiles the library into this file: in exactly one .c or .cpp
+ *   LOSSES_STATIC          everything static, for a library inside a library
+ *   LOSSES_API             decorates each declaration, e.g. for a DLL
+ *   LOSSES_NO_SIMD         plain C, one number at a time: smallest, needs no CPU test
+ *   LOSSES_NO_REFERENCE    leaves the double reference out, and with it the only use of libm
+ *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE)
+ *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"
  *
  * Contents:
  *   PART 1  INTERFACE   what you call, documented           every includer
- *   PART 2  GROUND      compiler facts, types, helpers LOSSES_IMPLEMENTATION
- * from here on PART 3  VOCABULARY  vector words, per instruction set PART 4
- * KERNELS     exp and log once, each loss once PART 5  CALLS       argument
- * checks, reductions, dispatch PART 6  REFERENCE   the same losses in double,
- * plain loops: the specification
+ *   PART 2  GROUND      compiler facts, types, helpers      LOSSES_IMPLEMENTATION from here on
+ *   PART 3  VOCABULARY  vector words, per instruction set
+ *   PART 4  KERNELS     exp and log once, each loss once
+ *   PART 5  CALLS       argument checks, reductions, dispatch
+ *   PART 6  REFERENCE   the same losses in double, plain loops: the specification
  */
 #ifndef LOSSI_INNER
 #ifndef LOSSES_H
 #define LOSSES_H
-/* ===================================== PART 1: INTERFACE
- * ========================================
+/* ===================================== PART 1: INTERFACE ========================================
  *
  *     float loss;
- *     losses_cross_entropy(&loss, grad, logits, losses_i32(labels),
- * losses_rows(n, c), NULL);
+ *     losses_cross_entropy(&loss, grad, logits, losses_i32(labels), losses_rows(n, c), NULL);
  *
- * A call reads like (loss, grad) = L(logits, targets). Pass NULL for loss or
- * for grad when you do not want it; with both NULL, report and log_sum_exp are
- * still filled. A NULL or zeroed losses_options is the textbook loss. Logits
- * are float; nothing needs to be aligned beyond float.
+ * A call reads like (loss, grad) = L(logits, targets). Pass NULL for loss or for grad when you do
+ * not want it; with both NULL, report and log_sum_exp are still filled. A NULL or zeroed
+ * losses_options is the textbook loss. Logits are float; nothing needs to be aligned beyond float.
  *
  * Common to all calls:
- *   bits      A result has the same bits with and without the other output, in
- * place or not, at any alignment, and for any integer type of the targets. What
- * a position gets does not depend on what else is in the call: alone or in a
- * batch, the bits are the same. exact     Values are within 4 ulp and gradients
- * within 32 ulp of the exact result for the given float inputs, also where the
- * model is confident. Where the terms of a gradient cancel (smoothing,
- * probability targets, z_loss) it is within 4 * 2^-24 of the largest term
- * instead. A position's loss above FLT_MAX is +inf. NaN, inf  A NaN logit gives
- * NaN in the value and gradient of its position (softmax losses), element
- * (sigmoid losses) or mask (dice) and in the reduced value, nowhere else; so
- * does +inf in a softmax, or a position that is all -inf. A -inf logit has
- * probability 0. NaN and inf in upstream and in float targets go through the
- * arithmetic. ignored   An ignored position has loss 0 and gradient 0, its
- * logits do not matter, and it counts in no denominator. empty     The mean
- * over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty), with
- * gradient 0. Data pointers may be NULL when there is no element. errors
- * Arguments are checked before anything is written; after an error no output
- * has been touched, apart from report->bad_position. aliasing  grad may be
- * logits itself, unless accumulating; any other overlap is refused. */
+ *   bits      A result has the same bits with and without the other output, in place or not, at any
+ *             alignment, and for any integer type of the targets. What a position gets does not
+ *             depend on what else is in the call: alone or in a batch, the bits are the same.
+ *   exact     Values are within 4 ulp and gradients within 32 ulp of the exact result for the
+ *             given float inputs, also where the model is confident. Where the terms of a gradient
+ *             cancel (smoothing, probability targets, z_loss) it is within 4 * 2^-24 of the
+ *             largest term instead. A position's loss above FLT_MAX is +inf.
+ *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses),
+ *             element (sigmoid losses) or mask (dice) and in the reduced value, nowhere else; so does
+ *             +inf in a softmax, or a position that is all -inf. A -inf logit has probability 0. NaN
+ *             and inf in upstream and in float targets go through the arithmetic.
+ *   ignored   An ignored position has loss 0 and gradient 0, its logits do not matter, and it counts
+ *             in no denominator.
+ *   empty     The mean over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty),
+ *             with gradient 0. Data pointers may be NULL when there is no element.
+ *   errors    Arguments are checked before anything is written; after an error no output has been
+ *             touched, apart from report->bad_position.
+ *   aliasing  grad may be logits itself, unless accumulating; any other overlap is refused. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -100,27 +94,22 @@ typedef float losses_wide;
 typedef double losses_wide;
 #endif
 
-/* --- results
- * ----------------------------------------------------------------------------------
- */
+/* --- results ---------------------------------------------------------------------------------- */
 typedef enum losses_status {
     LOSSES_OK = 0,
-    LOSSES_BAD_POINTER = -1, /* a required pointer is NULL */
-    LOSSES_BAD_SHAPE = -2,   /* no classes, strides that overlap, or more bytes than
-                            size_t counts */
-    LOSSES_BAD_OPTION = -3,  /* out of range, not finite, without effect, or of another loss */
-    LOSSES_BAD_TARGET = -4,  /* a class index out of range, a mask value other than 0, 1 or
-             ignored, or a type of target that this loss does not take */
-    LOSSES_BAD_OVERLAP = -5  /* an output shares memory with an input or another output */
+    LOSSES_BAD_POINTER = -1, /* a required pointer is NULL                                        */
+    LOSSES_BAD_SHAPE = -2,  /* no classes, strides that overlap, or more bytes than size_t counts */
+    LOSSES_BAD_OPTION = -3, /* out of range, not finite, without effect, or of another loss       */
+    LOSSES_BAD_TARGET = -4, /* a class index out of range, a mask value other than 0, 1 or ignored,
+                                or a type of target that this loss does not take                   */
+    LOSSES_BAD_OVERLAP = -5 /* an output shares memory with an input or another output            */
 } losses_status;
 
-/* --- what goes in
- * -----------------------------------------------------------------------------
- * Integer targets are class indices for the softmax losses, packed
- * [samples][positions], or masks of 0 and 1 for the sigmoid losses and dice,
- * packed [samples][classes][positions]. Float targets are probabilities laid
- * out like the logits, strides included; cross-entropy, the sigmoid losses and
- * dice take them. They are not checked, and need not sum to 1. */
+/* --- what goes in -----------------------------------------------------------------------------
+ * Integer targets are class indices for the softmax losses, packed [samples][positions], or masks of
+ * 0 and 1 for the sigmoid losses and dice, packed [samples][classes][positions]. Float targets are
+ * probabilities laid out like the logits, strides included; cross-entropy, the sigmoid losses and dice
+ * take them. They are not checked, and need not sum to 1. */
 typedef struct losses_targets {
     const void *data;
     int type; /* private: set by the functions below */
@@ -154,13 +143,11 @@ LOSSES_INLINE losses_targets losses_f32(const float *values)
     return targets;
 }
 
-/* Element (sample, class, position) stands at sample * sample_stride + class *
- * class_stride + position. Positions share the class axis: 1 for an N x C
- * matrix, H*W for an N x C x H x W tensor. A stride of 0 means packed:
- * class_stride = positions, sample_stride = classes * class_stride. Padding
- * between strides is never read and never written. grad and float targets are
- * laid out like the logits; integer targets, losses, log_sum_exp and per-loss
- * upstream values are always packed. */
+/* Element (sample, class, position) stands at sample * sample_stride + class * class_stride + position.
+ * Positions share the class axis: 1 for an N x C matrix, H*W for an N x C x H x W tensor. A stride of
+ * 0 means packed: class_stride = positions, sample_stride = classes * class_stride. Padding between
+ * strides is never read and never written. grad and float targets are laid out like the logits;
+ * integer targets, losses, log_sum_exp and per-loss upstream values are always packed. */
 typedef struct losses_shape {
     size_t samples, classes, positions;
     size_t sample_stride, class_stride;
@@ -187,76 +174,59 @@ LOSSES_INLINE losses_shape losses_masks(size_t masks, size_t pixels) /* M x 1 x 
 
 typedef enum losses_reduction { LOSSES_MEAN = 0, LOSSES_SUM = 1, LOSSES_NONE = 2 } losses_reduction;
 
-/* What the reduction was made of, whatever the reduction. Written on success.
- */
+/* What the reduction was made of, whatever the reduction. Written on success. */
 typedef struct losses_report {
     losses_wide sum;         /* of the counted, weighted losses */
     losses_wide denominator; /* what LOSSES_MEAN divided by, or would have */
-    size_t counted;          /* not ignored: positions (softmax), elements (sigmoid), masks
-                     (dice) */
-    size_t bad_position;     /* after LOSSES_BAD_TARGET: the first bad one in the
-                          packed targets */
+    size_t counted;      /* not ignored: positions (softmax), elements (sigmoid), masks (dice) */
+    size_t bad_position; /* after LOSSES_BAD_TARGET: the first bad one in the packed targets */
 } losses_report;
 
-/* Zeroed = defaults. An option that a loss does not know must be zero, flags
- * are 0 or 1; otherwise LOSSES_BAD_OPTION. Where 0 means "the default", a true
- * zero is had with FLT_MIN. Upstream is dL/dloss, the factor of every gradient.
- */
+/* Zeroed = defaults. An option that a loss does not know must be zero, flags are 0 or 1; otherwise
+ * LOSSES_BAD_OPTION. Where 0 means "the default", a true zero is had with FLT_MIN.
+ * Upstream is dL/dloss, the factor of every gradient. */
 typedef struct losses_options {
     losses_reduction reduction;   /* default LOSSES_MEAN; all losses */
     losses_wide denominator;      /* > 0: LOSSES_MEAN divides by this; mean only; all losses */
     int has_ignore_index;         /* 0: integer targets equal to -100 are ignored */
-    int64_t ignore_index;         /* 1: this value instead, any integer; otherwise must be
-                           0 */
-    int nan_if_empty;             /* 1: the mean over nothing is NaN, 0: it is 0; all losses
-                     */
+    int64_t ignore_index;         /* 1: this value instead, any integer; otherwise must be 0 */
+    int nan_if_empty;             /* 1: the mean over nothing is NaN, 0: it is 0; all losses */
     const float *class_weight;    /* [classes], finite, >= 0; nll, (binary) cross-entropy */
     const float *positive_weight; /* [classes], finite, >= 0; binary cross-entropy */
     float label_smoothing;        /* [0, 1]; cross-entropy */
     float z_loss;                 /* >= 0: adds z_loss * lse^2, not class-weighted; cross-entropy */
-    float alpha;                  /* focal: >= 0, 0 means 1; sigmoid focal: <= 1, 0 means 0.25, < 0
-                  off */
-    const float *class_alpha;     /* [classes], finite, >= 0, multiplies alpha; focal */
-    float scale, eps;             /* > 0, 0 means 1000 and 1e-6; dice */
-    const float *upstream;        /* 1 value (mean, sum) or one per loss (none); NULL =
-                            1; all losses */
-    int accumulate;               /* 1: gradients are added to grad, not stored; all losses */
-    float *log_sum_exp;           /* out: [samples][positions], 0 where ignored;
-                            cross-entropy, focal */
-    losses_report *report;        /* out; all losses */
+    float alpha; /* focal: >= 0, 0 means 1; sigmoid focal: <= 1, 0 means 0.25, < 0 off */
+    const float *class_alpha; /* [classes], finite, >= 0, multiplies alpha; focal */
+    float scale, eps;         /* > 0, 0 means 1000 and 1e-6; dice */
+    const float *upstream;    /* 1 value (mean, sum) or one per loss (none); NULL = 1; all losses */
+    int accumulate;           /* 1: gradients are added to grad, not stored; all losses */
+    float *log_sum_exp;       /* out: [samples][positions], 0 where ignored; cross-entropy, focal */
+    losses_report *report;    /* out; all losses */
 } losses_options;
 
-/* --- the losses
- * -------------------------------------------------------------------------------
- * loss: 1 value for mean and sum; for none one per position (softmax losses),
- * per element (sigmoid losses), or per mask, that is plane of one sample and
- * class (dice). grad: laid out like the logits.
+/* --- the losses -------------------------------------------------------------------------------
+ * loss: 1 value for mean and sum; for none one per position (softmax losses), per element (sigmoid
+ * losses), or per mask, that is plane of one sample and class (dice). grad: laid out like the logits.
  *
- * Notation: x the logits of one position, C classes, t its target, p =
- * softmax(x), w class weights (1 if absent), lse = log sum_j e^(x_j), s(d) = 1
- * / (1 + e^-d), sp(d) = log(1 + e^d), e = label_smoothing,
- * [.] = 1 if true else 0. Gradients are given before upstream and the mean's
- * 1/D. */
+ * Notation: x the logits of one position, C classes, t its target, p = softmax(x), w class weights
+ * (1 if absent), lse = log sum_j e^(x_j), s(d) = 1 / (1 + e^-d), sp(d) = log(1 + e^d), e = label_smoothing,
+ * [.] = 1 if true else 0. Gradients are given before upstream and the mean's 1/D. */
 
 /* a_j = x_j - lse for every position. May run in place. -inf for a -inf logit.
- * Cost: one exp per logit; reads twice or three times, writes once. Error: 4
- * ulp. */
+ * Cost: one exp per logit; reads up to four times, writes once. Error: 4 ulp. */
 LOSSES_API losses_status losses_log_softmax(float *log_probabilities, const float *logits,
                                             losses_shape shape);
 
-/* dx_j = u_j - e^(a_j) sum_c u_c, with a the log-probabilities. May run in
- * place, on either input. Cost: one exp per element. Error: 4 * 2^-24 of |u_j|
- * + e^(a_j) sum_c |u_c|. */
+/* dx_j = u_j - e^(a_j) sum_c u_c, with a the log-probabilities. May run in place, on either input.
+ * Cost: one exp per element. Error: 4 * 2^-24 of |u_j| + e^(a_j) sum_c |u_c|. */
 LOSSES_API losses_status losses_log_softmax_gradient(float *grad, const float *upstream,
                                                      const float *log_probabilities,
                                                      losses_shape shape);
 
-/* Negative log-likelihood of given log-probabilities a:  l = -w_t a_t,  dl/da_j
- * = -w_t [j = t]. mean: D = sum of w_t over the counted positions. Targets:
- * integers. Options: class_weight and those of all losses. A NaN or -inf in a_t
- * gives a NaN or +inf value, and with w_t = 0 the value 0; the gradient is -w_t
- * all the same. Cost: one read per position; the gradient is a fill with zeros.
- */
+/* Negative log-likelihood of given log-probabilities a:  l = -w_t a_t,  dl/da_j = -w_t [j = t].
+ * mean: D = sum of w_t over the counted positions. Targets: integers. Options: class_weight and those
+ * of all losses. A NaN or -inf in a_t gives a NaN or +inf value, and with w_t = 0 the value 0; the
+ * gradient is -w_t all the same. Cost: one read per position; the gradient is a fill with zeros. */
 LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_probabilities,
                                     losses_targets targets, losses_shape shape,
                                     const losses_options *options);
@@ -264,72 +234,65 @@ LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_p
 /* Softmax cross-entropy (log-softmax + NLL).
  * Index targets, A = (1-e) w_t + (e/C) sum_c w_c:
  *     l = (1-e) w_t (lse - x_t) + (e/C) sum_c w_c (lse - x_c)
- *     dl/dx_j = A p_j - (1-e) w_t [j = t] - (e/C) w_j           mean: D = sum
- * of w_t Probability targets q, q' = (1-e) q + e/C, A = sum_c w_c q'_c: l =
- * -sum_c w_c q'_c log p_c,  dl/dx_j = A p_j - w_j q'_j  mean: D = number of
- * positions z_loss z adds z lse^2, gradient 2 z lse p_j. A target class at -inf
- * gives the value +inf and a finite gradient; 0 * inf counts as 0 where a
- * weight or target probability is 0. Options: class_weight, label_smoothing,
- * z_loss, log_sum_exp. Cost: one exp per logit (two when accumulating).
- * Sources: Szegedy et al. 2016 (label smoothing), de Brebisson & Vincent 2016
- * (z-loss). */
+ *     dl/dx_j = A p_j - (1-e) w_t [j = t] - (e/C) w_j           mean: D = sum of w_t
+ * Probability targets q, q' = (1-e) q + e/C, A = sum_c w_c q'_c:
+ *     l = -sum_c w_c q'_c log p_c,  dl/dx_j = A p_j - w_j q'_j  mean: D = number of positions
+ * z_loss z adds z lse^2, gradient 2 z lse p_j. A target class at -inf gives the value +inf and a
+ * finite gradient; 0 * inf counts as 0 where a weight or target probability is 0.
+ * Options: class_weight, label_smoothing, z_loss, log_sum_exp. Cost: one exp per logit (up to two when
+ * accumulating). Sources: Szegedy et al. 2016 (label smoothing), de Brebisson & Vincent 2016 (z-loss). */
 LOSSES_API losses_status losses_cross_entropy(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
                                               const losses_options *options);
 
 /* Focal loss on the softmax, a = alpha * class_alpha_t, gamma >= 0 and finite:
- *     l = a (1-p_t)^gamma (-log p_t);   with d = log sum_{j != t} e^(x_j) -
- * x_t: l = a s(d)^gamma sp(d),  h = -a s(d)^gamma (gamma p_t sp(d) + s(d))
- *     dl/dx_t = h,  dl/dx_j = -h p_j / (1 - p_t)                mean: D =
- * number of positions Targets: integers. Options: alpha, class_alpha,
- * log_sum_exp. gamma = 0 is cross-entropy. Cost: as cross-entropy, and one exp
- * and log per position unless gamma is 0, 1 or 2. Source: Lin et al. 2017, in
- * the margin form, which has no negative power. */
+ *     l = a (1-p_t)^gamma (-log p_t);   with d = log sum_{j != t} e^(x_j) - x_t:
+ *     l = a s(d)^gamma sp(d),  h = -a s(d)^gamma (gamma p_t sp(d) + s(d))
+ *     dl/dx_t = h,  dl/dx_j = -h p_j / (1 - p_t)                mean: D = number of positions
+ * Targets: integers. Options: alpha, class_alpha, log_sum_exp. gamma = 0 is cross-entropy. Cost: as
+ * cross-entropy, and one exp and log per position unless gamma is 0, 1 or 2.
+ * Source: Lin et al. 2017, in the margin form, which has no negative power. */
 LOSSES_API losses_status losses_focal(float *loss, float *grad, const float *logits,
                                       losses_targets targets, losses_shape shape, float gamma,
                                       const losses_options *options);
 
 /* Binary cross-entropy on logits, t in [0, 1], b = positive_weight:
- *     l = w_c (b_c t sp(-x) + (1-t) sp(x)),  dl/dx = w_c ((1-t) s(x) - b_c t
- * s(-x)) mean: D = number of counted elements. Targets: masks or probabilities.
- * Options: class_weight, positive_weight. x = +inf is worth 0 for t = 1 and
- * +inf for t = 0, x = -inf the reverse, the gradients finite. Cost: one exp and
- * one log1p per element. */
+ *     l = w_c (b_c t sp(-x) + (1-t) sp(x)),  dl/dx = w_c ((1-t) s(x) - b_c t s(-x))
+ * mean: D = number of counted elements. Targets: masks or probabilities. Options: class_weight,
+ * positive_weight. x = +inf is worth 0 for t = 1 and +inf for t = 0, x = -inf the reverse, the
+ * gradients finite. Cost: one exp and one log1p per element. */
 LOSSES_API losses_status losses_binary_cross_entropy(float *loss, float *grad, const float *logits,
                                                      losses_targets targets, losses_shape shape,
                                                      const losses_options *options);
 
-/* Focal loss on the sigmoid, p = s(x), t in [0, 1], gamma >= 0 and finite, m =
- * t + p - 2 p t, a = alpha t + (1-alpha) (1-t), or 1 where alpha < 0: l = a
- * m^gamma bce,  bce = t sp(-x) + (1-t) sp(x) dl/dx = a (m^gamma (p - t) + gamma
- * m^(gamma-1) (1-2t) p (1-p) bce) mean: D = number of counted elements.
- * Targets: masks or probabilities. Options: alpha. Infinite logits as in binary
- * cross-entropy. Cost: as that, and one more exp and log unless gamma is 0, 1
- * or 2. Source: Lin et al. 2017. */
+/* Focal loss on the sigmoid, p = s(x), t in [0, 1], gamma >= 0 and finite, m = t + p - 2 p t,
+ * a = alpha t + (1-alpha) (1-t), or 1 where alpha < 0:
+ *     l = a m^gamma bce,  bce = t sp(-x) + (1-t) sp(x)
+ *     dl/dx = a (m^gamma (p - t) + gamma m^(gamma-1) (1-2t) p (1-p) bce)
+ * mean: D = number of counted elements. Targets: masks or probabilities. Options: alpha. Infinite
+ * logits as in binary cross-entropy. Cost: as that, and one more exp and log unless gamma is 0, 1 or 2.
+ * Source: Lin et al. 2017. */
 LOSSES_API losses_status losses_sigmoid_focal(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
                                               float gamma, const losses_options *options);
 
-/* Soft dice on logits, one loss for each mask (a plane of one sample and
- * class), p = s(x), I = sum p t, P = sum p, T = sum t over its pixels that are
- * not ignored, E = eps * scale: l = 1 - (2I + E) / (P + T + E) dl/dx_i = p_i
- * (1-p_i) ((2I + E) - 2 t_i (P + T + E)) / (P + T + E)^2 mean: D = number of
- * masks (or denominator) + 1e-8. A mask without a counted pixel is worth 0 and
- * is not counted. Targets: masks or probabilities. Options: scale, eps. E must
- * be a normal float. Infinite logits are p = 0 and p = 1. Cost: one exp per
- * pixel (two when accumulating). Source: Milletari et al. 2016, with the linear
- * denominator of Sudre et al. 2017. */
+/* Soft dice on logits, one loss for each mask (a plane of one sample and class), p = s(x),
+ * I = sum p t, P = sum p, T = sum t over its pixels that are not ignored, E = eps * scale:
+ *     l = 1 - (2I + E) / (P + T + E)
+ *     dl/dx_i = p_i (1-p_i) ((2I + E) - 2 t_i (P + T + E)) / (P + T + E)^2
+ * mean: D = number of masks (or denominator) + 1e-8. A mask without a counted pixel is worth 0 and is
+ * not counted. Targets: masks or probabilities. Options: scale, eps. E must be a normal float. Infinite
+ * logits are p = 0 and p = 1. Cost: one exp per pixel (two when accumulating).
+ * Source: Milletari et al. 2016, with the linear denominator of Sudre et al. 2017. */
 LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logits,
                                      losses_targets targets, losses_shape shape,
                                      const losses_options *options);
 
-/* --- one position at a time: the kernels under the calls above
- * --------------------------------- For firmware, for rows that arrive one by
- * one, and for your own loops: contiguous floats, no options, the same bits as
- * a call for one sample with LOSSES_SUM. Each returns the loss and, if grad is
- * not NULL, stores upstream * dloss/dlogits; grad may be logits. An argument
- * out of range (target not < classes; gamma or smooth negative, infinite or
- * NaN; smooth 0) returns NaN and touches nothing. */
+/* --- one position at a time: the kernels under the calls above ---------------------------------
+ * For firmware, for rows that arrive one by one, and for your own loops: contiguous floats, no options,
+ * the same bits as a call for one sample with LOSSES_SUM. Each returns the loss and, if grad is not
+ * NULL, stores upstream * dloss/dlogits; grad may be logits. An argument out of range (target not
+ * < classes; gamma or smooth negative, infinite or NaN; smooth 0) returns NaN and touches nothing. */
 LOSSES_API float losses_cross_entropy_row(float *grad, const float *logits, size_t classes,
                                           size_t target, float upstream);
 LOSSES_API float losses_focal_row(float *grad, const float *logits, size_t classes, size_t target,
@@ -339,10 +302,9 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
                                   size_t pixels, float smooth, float upstream);
 
 #ifndef LOSSES_NO_REFERENCE
-/* --- the same in double, plain and slow: the specification
- * -------------------------------------- Float targets, weights, upstream and
- * log_sum_exp stay float. Within 100 * 2^-53 of the exact result (of the
- * largest term where terms cancel). Uses exp, expm1, log1p and pow of libm. */
+/* --- the same in double, plain and slow: the specification --------------------------------------
+ * Float targets, weights, upstream and log_sum_exp stay float. Within 100 * 2^-53 of the exact result
+ * (of the largest term where terms cancel). Uses exp, expm1, log1p and pow of libm. */
 LOSSES_API losses_status losses_reference_log_softmax(double *log_probabilities,
                                                       const double *logits, losses_shape shape);
 LOSSES_API losses_status losses_reference_log_softmax_gradient(double *grad, const double *upstream,
@@ -374,18 +336,15 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
                                                const losses_options *options);
 #endif
 
-/* --- the rest
- * ----------------------------------------------------------------------------------
- */
+/* --- the rest ---------------------------------------------------------------------------------- */
 /* "LOSSES_BAD_TARGET" ...; "unknown losses_status" for any other number. */
 LOSSES_API const char *losses_status_name(losses_status status);
 
 /* The instruction set in use: "avx512", "avx2", "sse2", "neon", "scalar" ... */
 LOSSES_API const char *losses_isa(void);
 
-/* Forces one by its name (for tests), for calls that start later in any thread;
- * NULL = the best there is. LOSSES_BAD_OPTION, and no change, if this build or
- * machine lacks it. */
+/* Forces one by its name (for tests), for calls that start later in any thread; NULL = the best there
+ * is. LOSSES_BAD_OPTION, and no change, if this build or machine lacks it. */
 LOSSES_API losses_status losses_use_isa(const char *name);
 
 #ifdef __cplusplus
@@ -396,10 +355,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 
 #if defined(LOSSES_IMPLEMENTATION) && !defined(LOSSI_DONE)
 #define LOSSI_DONE
-/* ====================================== PART 2: GROUND
- * ========================================== Compiler and CPU facts, the types
- * that the parts share, the scalar helpers, and the readings of PARTS 3 and 4
- * for each further instruction set. */
+/* ====================================== PART 2: GROUND ==========================================
+ * Compiler and CPU facts, the types that the parts share, the scalar helpers, and the readings of
+ * PARTS 3 and 4 for each further instruction set. */
 #include <float.h>
 #ifndef LOSSES_NO_REFERENCE
 #include <math.h>
@@ -431,10 +389,10 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_X86 1
 #include <immintrin.h>
 #if defined(_MSC_VER) && defined(__clang__) /* clang-cl hides these unless -mavx.. is given */
-#include <avx2intrin.h>
-#include <avx512fintrin.h>
 #include <avxintrin.h>
+#include <avx2intrin.h>
 #include <fmaintrin.h>
+#include <avx512fintrin.h>
 #endif
 #if defined(_MSC_VER)
 #include <intrin.h>
@@ -453,9 +411,8 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #include <arm_neon.h>
 #endif
 
-/* The arithmetic below is meant as written, also where the including program is
- * compiled with -Ofast or -ffast-math: no fused multiply-add but where it says
- * so, and nothing re-associated. */
+/* The arithmetic below is meant as written, also where the including program is compiled with -Ofast
+ * or -ffast-math: no fused multiply-add but where it says so, and nothing re-associated. */
 #if defined(__clang__)
 #pragma float_control(push)
 #pragma float_control(precise, on)
@@ -509,8 +466,7 @@ extern "C" {
 #define LOSSI_I64 3
 #define LOSSI_F32 4
 
-/* A compensated sum: high + low is the exact sum to nearly twice the precision.
- */
+/* A compensated sum: high + low is the exact sum to nearly twice the precision. */
 typedef struct lossi_sum {
     losses_wide high, low;
 } lossi_sum;
@@ -521,8 +477,7 @@ typedef struct lossi_job {
     losses_shape shape;
     float *grad;    /* or NULL; may be x */
     const float *x; /* logits */
-    const float *q; /* float targets, or the upstream of the log-softmax gradient;
-                     or NULL */
+    const float *q; /* float targets, or the upstream of the log-softmax gradient; or NULL */
     losses_targets targets;
     int64_t ignore;
     int ignored;            /* some targets are */
@@ -541,8 +496,7 @@ typedef struct lossi_job {
     lossi_sum sum; /* out: of the losses */
 } lossi_job;
 
-/* Some positions of a softmax call, or one plane of the others: what a kernel
- * works on at a time. */
+/* Some positions of a softmax call, or one plane of the others: what a kernel works on at a time. */
 typedef struct lossi_place {
     float *grad;    /* or NULL; may be x */
     const float *x; /* logits */
@@ -555,8 +509,7 @@ typedef struct lossi_place {
     float *loss;    /* out: one for each position */
 } lossi_place;
 
-/* What one instruction set provides. The first two take all positions or planes
- * of a call. */
+/* What one instruction set provides. The first two take all positions or planes of a call. */
 typedef struct lossi_kernels {
     const char *name;
     void (*softmax)(lossi_job *job);
@@ -600,8 +553,7 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     return job;
 }
 
-/* What stands at element k, with `step` from class to class or from row to row
- */
+/* What stands at element k, with `step` from class to class or from row to row */
 LOSSI_FORCE lossi_place lossi_at(const lossi_job *job, size_t k, size_t step, size_t count,
                                  size_t first, float *loss)
 {
@@ -669,8 +621,7 @@ LOSSI_FORCE int64_t lossi_target(losses_targets targets, size_t i)
     return ((const int64_t *)targets.data)[i];
 }
 
-/* Targets i .. i + count - 1 of a softmax loss, of which the ignored ones are
- * off and 0. */
+/* Targets i .. i + count - 1 of a softmax loss, of which the ignored ones are off and 0. */
 LOSSI_FORCE void lossi_labels(const lossi_job *job, size_t i, size_t count, size_t *t, float *on)
 {
     const losses_targets y = job->targets;
@@ -690,9 +641,8 @@ LOSSI_FORCE void lossi_labels(const lossi_job *job, size_t i, size_t count, size
     }
 }
 
-/* Identity (Knuth's two-sum): with s = fl(a + b) and z = s - a, a + b = s + ((a
- * - (s - z)) + (b - z)). An infinite sum stays infinite: its low part would be
- * NaN. */
+/* Identity (Knuth's two-sum): with s = fl(a + b) and z = s - a, a + b = s + ((a - (s - z)) + (b - z)).
+ * An infinite sum stays infinite: its low part would be NaN. */
 LOSSI_FORCE void lossi_add(lossi_sum *sum, losses_wide b)
 {
     losses_wide a = sum->high, s = a + b, z = s - a;
@@ -705,8 +655,8 @@ LOSSI_FORCE losses_wide lossi_total(const lossi_sum *sum)
     return lossi_finite(sum->high) ? sum->high + sum->low : sum->high;
 }
 
-/* Takes some losses, of which i is the number of the first. In double the sum
- * of a few floats needs no compensation. */
+/* Takes some losses, of which i is the number of the first. In double the sum of a few floats needs no
+ * compensation. */
 LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t count)
 {
     losses_wide even = 0, odd = 0;
@@ -754,27 +704,26 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #if defined(LOSSI_INNER) && LOSSI_INNER != 100
 #error "LOSSES_FILE names another version of losses.h"
 #endif
-/* ===================================== PART 3: VOCABULARY
- * ======================================= lossv is LOSSV_N floats, 16 or 1,
- * whatever the registers: sums run in the same lanes everywhere. Each word is
- * one line of arithmetic on every lane; the contract of the words that are not
- * plain: load(p, m, fill)     p[0..m) in the first lanes and fill in the rest;
- * all of them for m >= LOSSV_N store(p, m, v)       the first m lanes; nothing
- * is read or written outside live(m)              1 in the first m lanes, 0 in
- * the rest u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its
- * low 32 bits, signed fma(a, b, c)         a * b + c, rounded once or twice: a
- * class of builds has one answer fnma(a, b, c)        c - a * b likewise
+/* ===================================== PART 3: VOCABULARY =======================================
+ * lossv is LOSSV_N floats, 16 or 1, whatever the registers: sums run in the same lanes everywhere.
+ * Each word is one line of arithmetic on every lane; the contract of the words that are not plain:
+ *   load(p, m, fill)     p[0..m) in the first lanes and fill in the rest; all of them for m >= LOSSV_N
+ *   store(p, m, v)       the first m lanes; nothing is read or written outside
+ *   live(m)              1 in the first m lanes, 0 in the rest
+ *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
+ *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
+ *   fnma(a, b, c)        c - a * b likewise
  *   rest(a, q, b)        a - q * b rounded once, for q = fl(a / b)
  *   min, max(a, b)       b where one is NaN
  *   if_lt, if_eq(a, b, x, y)  x where a < b, a == b, otherwise y
  *   any_lt(a, b)         true if a < b in some lane
- *   pow2(d, base, &n)    n = d * log2(e) to the nearest integer, and 2^(n +
- * base): 0 for an exponent of -127, inf for 128, anything outside of these
- *   exponent, mantissa(u)  e, m with u = m * 2^e and m in [sqrt(1/2), sqrt(2)),
- * u positive and normal top(a)               the first 12 bits of a: products
- * of two of these are exact turn_in(to, step, from, row)   to[c * step + r] =
- * from[r * row + c] for 4 c and LOSSV_N r turn_out(to, row, from, step)  the
- * reverse The words lossr_... say the same of one register of LOSSV_W lanes. */
+ *   pow2(d, base, &n)    n = d * log2(e) to the nearest integer, and 2^(n + base): 0 for an exponent of -127,
+ *                        inf for 128, anything outside of these
+ *   exponent, mantissa(u)  e, m with u = m * 2^e and m in [sqrt(1/2), sqrt(2)), u positive and normal
+ *   top(a)               the first 12 bits of a: products of two of these are exact
+ *   turn_in(to, step, from, row)   to[c * step + r] = from[r * row + c] for 4 c and LOSSV_N r
+ *   turn_out(to, row, from, step)  the reverse
+ * The words lossr_... say the same of one register of LOSSV_W lanes. */
 #if LOSSI_PASS == LOSSI_AVX512
 #define LOSSI_NAME                  "avx512"
 #define LOSSI_FN(f)                 LOSSI_JOIN(lossi_, f, avx512)
@@ -783,8 +732,7 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define LOSSV_FUSED                 1
 #define lossr                       __m512
 #define LOSSV_MM(f)                 _mm512_##f
-/* Masked forms with all lanes on: g++ 12 warns inside some of the plain ones
- * (PR105593). */
+/* Masked forms with all lanes on: g++ 12 warns inside some of the plain ones (PR105593). */
 #define LOSSV_MZ(f, args)           _mm512_maskz_##f args
 #define LOSSV_ON                    (__mmask16)0xffff,
 #define lossr_bits(a)               _mm512_castps_si512(a)
@@ -1020,8 +968,7 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #endif
 #define LOSSV_R (LOSSV_N / LOSSV_W)
-/* statement s for each register i; not a loop where that would keep the
- * registers in memory */
+/* statement s for each register i; not a loop where that would keep the registers in memory */
 #undef LOSSV_ALL
 #if LOSSV_R == 1
 #define LOSSV_ALL(s) LOSSV_WITH(0, s)
@@ -1225,9 +1172,8 @@ LOSSI_OP int lossv_any_lt(lossv a, lossv b)
     return any;
 }
 
-/* Adding 1.5 * 2^23 leaves the nearest integer in the last bits; with 127 +
- * base added too, those are the exponent field of 2^(n + base). In plain C n is
- * taken from the bits: that holds with x87 too. */
+/* Adding 1.5 * 2^23 leaves the nearest integer in the last bits; with 127 + base added too, those are
+ * the exponent field of 2^(n + base). In plain C n is taken from the bits: that holds with x87 too. */
 LOSSI_OP lossv lossv_pow2(lossv d, lossv base, lossv *n)
 {
     const lossv magic = lossv_add(base, lossv_set(12582912.f + 127.f));
@@ -1313,11 +1259,9 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 #endif
 }
 
-/* ====================================== PART 4: KERNELS
- * ========================================= exp and log once, then each loss
- * once. Throughout, a pair (high, low) stands for high + low with |low| a few
- * ulp of high at most, and B = 2^40 scales what may be too small for a float.
- */
+/* ====================================== PART 4: KERNELS =========================================
+ * exp and log once, then each loss once. Throughout, a pair (high, low) stands for high + low with
+ * |low| a few ulp of high at most, and B = 2^40 scales what may be too small for a float. */
 #ifndef LOSSV_B
 #define LOSSV_B          1.099511627776e12f     /* 2^40  */
 #define LOSSV_1_B        9.094947017729282e-13f /* 2^-40 */
@@ -1341,8 +1285,7 @@ typedef struct lossv_pair {
     lossv high, low;
 } lossv_pair;
 
-/* Identity (Knuth): a + b = s + ((a - (s - z)) + (b - z)) with s = fl(a + b), z
- * = s - a. */
+/* Identity (Knuth): a + b = s + ((a - (s - z)) + (b - z)) with s = fl(a + b), z = s - a. */
 LOSSI_OP lossv lossv_two_sum(lossv a, lossv b, lossv *error)
 {
     const lossv s = lossv_add(a, b), z = lossv_sub(s, a);
@@ -1365,8 +1308,7 @@ LOSSI_OP lossv lossv_collapse(lossv_pair total)
 }
 
 #if LOSSV_N > 1
-/* Rows, `row` apart, of some columns, to columns that are `step` apart; and
- * back. */
+/* Rows, `row` apart, of some columns, to columns that are `step` apart; and back. */
 LOSSI_OP void LOSSI_FN(turn)(float *columns, size_t step, const float *rows, size_t row,
                              size_t count, size_t width)
 {
@@ -1393,8 +1335,7 @@ LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns,
             for (c = 0; c < width; c++) rows[r * row + c] = columns[c * step + r];
 }
 
-/* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the
- * same order: by halves. */
+/* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the same order: by halves. */
 LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
 {
     float h[LOSSV_N * LOSSV_N], l[LOSSV_N * LOSSV_N];
@@ -1437,11 +1378,10 @@ LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair total)
     return y;
 }
 
-/* e^d 2^base = *s (1 + t) with *s a power of two, |t| < 0.42; returns t. low
- * must be (-127 - base) ln 2: at and below it *s is 0. d + base ln 2 < 128
- * ln 2. A NaN comes back as t. Identity: d = n ln 2 + r, |r| <= ln 2 / 2, s =
- * 2^(n + base), t = e^r - 1 = r + r^2 q(r). Bound: the polynomial is
- * within 3.2e-9 of e^r, relative to it, for |r| < 0.3466; coefficients by
+/* e^d 2^base = *s (1 + t) with *s a power of two, |t| < 0.42; returns t. low must be (-127 - base) ln 2:
+ * at and below it *s is 0. d + base ln 2 < 128 ln 2. A NaN comes back as t.
+ * Identity: d = n ln 2 + r, |r| <= ln 2 / 2, s = 2^(n + base), t = e^r - 1 = r + r^2 q(r).
+ * Bound: the polynomial is within 3.2e-9 of e^r, relative to it, for |r| < 0.3466; coefficients by
  * weighted minimax fit (Lawson), rounded to float from the lowest up. */
 LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
 {
@@ -1459,8 +1399,7 @@ LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
 }
 
 /* log(1 + f) - f for sqrt(1/2) - 1 <= f <= sqrt(2) - 1:  -f^2 / 2 + f^3 P(f).
- * Bound: within 7.8e-10 of log(1 + f), relative to it; coefficients as for exp.
- */
+ * Bound: within 7.8e-10 of log(1 + f), relative to it; coefficients as for exp. */
 LOSSI_OP lossv LOSSI_FN(log_rest)(lossv f)
 {
     const lossv f2 = lossv_mul(f, f), f4 = lossv_mul(f2, f2);
@@ -1474,8 +1413,7 @@ LOSSI_OP lossv LOSSI_FN(log_rest)(lossv f)
     return lossv_mul(f2, lossv_fma(f, p, lossv_set(-0.5f)));
 }
 
-/* log(u (1 + c)) as a pair, u = m 2^(e + shift) positive and normal, c of the
- * order of an ulp. */
+/* log(u (1 + c)) as a pair, u = m 2^(e + shift) positive and normal, c of the order of an ulp. */
 LOSSI_OP lossv_pair lossv_log(lossv u, lossv c, float shift)
 {
     const lossv f = lossv_sub(lossv_mantissa(u), lossv_set(1));
@@ -1488,9 +1426,8 @@ LOSSI_OP lossv_pair lossv_log(lossv u, lossv c, float shift)
     return y;
 }
 
-/* log(1 + x), x a pair >= 0; inverse = 1 / (1 + x). Below 2^-25 the answer is
- * in the low part alone. Identity: u = fl(1 + x), 1 + x = u + error, log(1 + x)
- * = log u + error / u. */
+/* log(1 + x), x a pair >= 0; inverse = 1 / (1 + x). Below 2^-25 the answer is in the low part alone.
+ * Identity: u = fl(1 + x), 1 + x = u + error, log(1 + x) = log u + error / u. */
 LOSSI_OP lossv_pair lossv_log1p(lossv_pair x, lossv inverse)
 {
     lossv error, u = lossv_two_sum(lossv_set(1), x.high, &error);
@@ -1498,9 +1435,8 @@ LOSSI_OP lossv_pair lossv_log1p(lossv_pair x, lossv inverse)
 }
 
 /* B (s / B)^gamma, s a pair in [0, B].
- * Identity: e^(gamma log s), with gamma and the high part of the log split into
- * halves whose product is exact, for an error of 2^-24 in the exponent would be
- * one of 2^-18 in the result. */
+ * Identity: e^(gamma log s), with gamma and the high part of the log split into halves whose
+ * product is exact, for an error of 2^-24 in the exponent would be one of 2^-18 in the result. */
 LOSSI_OP lossv LOSSI_FN(power)(lossv_pair s, float gamma)
 {
     const lossv u = lossv_max(lossv_set(FLT_MIN), s.high), g = lossv_set(gamma), g1 = lossv_top(g);
@@ -1515,8 +1451,7 @@ LOSSI_OP lossv LOSSI_FN(power)(lossv_pair s, float gamma)
     return lossv_fma(scale, t, scale);
 }
 
-/* The focal factor B (s / B)^gamma, s a pair in [0, B]: without a pow for gamma
- * = 0, 1 and 2. */
+/* The focal factor B (s / B)^gamma, s a pair in [0, B]: without a pow for gamma = 0, 1 and 2. */
 LOSSI_OP lossv LOSSI_FN(focus)(lossv_pair s, float gamma)
 {
     if (gamma == 0) return lossv_set(LOSSV_B);
@@ -1528,8 +1463,7 @@ LOSSI_OP lossv LOSSI_FN(focus)(lossv_pair s, float gamma)
     return LOSSI_FN(power)(s, gamma);
 }
 
-/* (a.high + a.low) / (1 + e.high + e.low) as a pair; inverse = 1 / (1 + e);
- * unit: e <= 1. */
+/* (a.high + a.low) / (1 + e.high + e.low) as a pair; inverse = 1 / (1 + e); unit: e <= 1. */
 LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, int unit)
 {
     lossv_pair y;
@@ -1545,24 +1479,19 @@ LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, 
     return y;
 }
 
-/* --- the softmax losses
- * ------------------------------------------------------------------------- Up
- * to LOSSV_N positions at a time, each a lane of what follows. Their classes
- * are swept in blocks of LOSSV_N: block i holds classes LOSSV_N i .. of one
- * position (along), or class i of each (across).
+/* --- the softmax losses -------------------------------------------------------------------------
+ * Up to LOSSV_N positions at a time, each a lane of what follows. Their classes are swept in blocks of
+ * LOSSV_N: block i holds classes LOSSV_N i .. of one position (along), or class i of each (across).
  *
- * The margin form: with a reference class r for each position, S = sum_{j != r}
- * e^(x_j - x_r) gives lse = x_r + log1p(S),  p_r = 1 / (1 + S),  1 - p_r = S /
- * (1 + S),  p_j = e^(x_j - x_r) / (1 + S), none of which cancels where r leads.
- * r is the target, a guess that saves the sweep for the maximum. Where a logit
- * turns out to stand more than LOSSI_AHEAD above it, the sweep goes on with the
- * greatest one as r, and what was summed and stored so far is multiplied by a
- * constant. Where the other classes have most of the weight in the loss, r is
- * the class of the greatest logit from the start.
+ * The margin form: with a reference class r for each position, S = sum_{j != r} e^(x_j - x_r) gives
+ *     lse = x_r + log1p(S),  p_r = 1 / (1 + S),  1 - p_r = S / (1 + S),  p_j = e^(x_j - x_r) / (1 + S),
+ * none of which cancels where r leads. r is the target, a guess that saves the sweep for the maximum.
+ * Where a logit turns out to stand more than LOSSI_AHEAD above it, the sweep goes on with the greatest
+ * one as r, and what was summed and stored so far is multiplied by a constant. Where the other classes
+ * have most of the weight in the loss, r is the class of the greatest logit from the start.
  *
- * x_j - x_r is never rounded: e^(x_j) and e^(x_r) are reduced separately and
- * meet as powers of two, with k = x_r / ln 2 rounded; beyond LOSSI_NEAR, where
- * that would lose bits, x_j - x_r is exact. */
+ * x_j - x_r is never rounded: e^(x_j) and e^(x_r) are reduced separately and meet as powers of two, with
+ * k = x_r / ln 2 rounded; beyond LOSSI_NEAR, where that would lose bits, x_j - x_r is exact. */
 #define LOSSI_AHEAD 30.f
 #define LOSSI_NEAR  300.f
 #define LOSSI_TINY  7.8886091e-31f /* 2^-100 */
@@ -1574,9 +1503,8 @@ typedef struct lossv_margin {
     lossv s, t;            /* e^-(x_r - anchor) 2^k / B = s (1 + t) */
 } lossv_margin;
 
-/* Sums over the classes of a position: S up to a factor, and where the loss has
- * target terms t_c apart from an index ("soft"), margins = sum t_c (x_z - x_c)
- * / 2 and rest = sum_{c != r} t_c. */
+/* Sums over the classes of a position: S up to a factor, and where the loss has target terms t_c apart
+ * from an index ("soft"), margins = sum t_c (x_z - x_c) / 2 and rest = sum_{c != r} t_c. */
 typedef struct lossv_sums {
     lossv_pair S, margins, rest;
 } lossv_sums;
@@ -1608,8 +1536,7 @@ LOSSI_OP lossv LOSSI_FN(bridge)(lossv d, lossv base)
 /* Up to LOSSV_N positions on their way through a softmax loss, each a lane. */
 typedef struct lossv_group {
     lossi_place at;
-    float *terms; /* where the terms go, one class terms_step after the other; or
-                   NULL */
+    float *terms; /* where the terms go, one class terms_step after the other; or NULL */
     size_t terms_step;
     const float *soon, *soon_grad,
         *soon_q; /* across: what comes into use soon, classes soon_step apart */
@@ -1621,8 +1548,8 @@ typedef struct lossv_group {
     lossv mark;        /* across: r as a number, where it is below LOSSI_EXACT */
     lossv x_t, x_z, w; /* logits of the target and of the first r, weight of the target */
     float u[LOSSV_N], K[LOSSV_N], K2[LOSSV_N]; /* upstream; of term * K * K2 */
-    float g[LOSSV_N], g_t[LOSSV_N];            /* gradient of r; what the target's is less,
-                                     where it is not r */
+    float g[LOSSV_N],
+        g_t[LOSSV_N]; /* gradient of r; what the target's is less, where it is not r */
     lossv_margin m;
     lossv_sums sums;
 } lossv_group;
@@ -1632,20 +1559,18 @@ LOSSI_OP size_t LOSSI_FN(blocks)(const lossi_job *job, int along)
     return along ? (job->shape.classes + (LOSSV_N - 1)) / LOSSV_N : job->shape.classes;
 }
 
-/* Where class c of position l stands, with `step` from class to class or,
- * along, from row to row */
+/* Where class c of position l stands, with `step` from class to class or, along, from row to row */
 LOSSI_OP size_t LOSSI_FN(element)(int along, size_t step, size_t l, size_t c)
 {
     return along ? l * step + c : c * step + l;
 }
 
-/* Lanes of block i that exist, and where it starts in an array whose classes
- * are step apart */
+/* Lanes of block i that exist, and where it starts in an array whose classes are step apart */
 #define LOSSV_LANES(i)    (along ? job->shape.classes - (i)*LOSSV_N : at->count)
 #define LOSSV_AT(i, step) ((i) * (along ? (size_t)LOSSV_N : (step)))
 
-/* Marks the class r of each position among the blocks from `begin` on, across:
- * number of its block less begin, or -1. */
+/* Marks the class r of each position among the blocks from `begin` on, across: number of its block less
+ * begin, or -1. */
 LOSSI_OP lossv LOSSI_FN(mark)(const size_t *r, size_t begin)
 {
     float mark[LOSSV_N];
@@ -1656,8 +1581,7 @@ LOSSI_OP lossv LOSSI_FN(mark)(const size_t *r, size_t begin)
     return lossv_load_all(mark);
 }
 
-/* The class numbers of a block less `begin`, along; the block's number, across
- */
+/* The class numbers of a block less `begin`, along; the block's number, across */
 LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
 {
     static const float lossi_lanes[LOSSV_N] = {LOSSV_LANE};
@@ -1665,8 +1589,8 @@ LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
     return along ? lossv_add(first, lossv_load_all(lossi_lanes)) : first;
 }
 
-/* The class of the greatest logit of each position from block `from` on,
- * across; the first of several, and NaN is passed over. */
+/* The class of the greatest logit of each position from block `from` on, across; the first of several, and
+ * NaN is passed over. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const lossi_place *at,
                                                  const float *x, size_t from, size_t *r)
 {
@@ -1692,8 +1616,8 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const los
 }
 
 #if LOSSV_N > 1
-/* The same of one position whose classes lie along, from class `from` of n on:
- * first the value, in lanes that do not wait for each other, then the place. */
+/* The same of one position whose classes lie along, from class `from` of n on: first the value, in lanes
+ * that do not wait for each other, then the place. */
 LOSSI_KERNEL LOSSI_APART size_t LOSSI_FN(greatest_along)(const float *x, size_t from, size_t n)
 {
     const lossv least = lossv_set(-LOSSI_INF);
@@ -1735,8 +1659,7 @@ LOSSI_KERNEL LOSSI_APART size_t LOSSI_FN(greatest_along)(const float *x, size_t 
 }
 #endif
 
-/* Target terms w_c q'_c of the classes in block i, but for the target of an
- * index */
+/* Target terms w_c q'_c of the classes in block i, but for the target of an index */
 LOSSI_OP lossv LOSSI_FN(target_terms)(const lossi_job *job, const lossi_place *at, int along,
                                       const float *q, size_t i)
 {
@@ -1750,64 +1673,14 @@ LOSSI_OP lossv LOSSI_FN(target_terms)(const lossi_job *job, const lossi_place *a
     return along && m < LOSSV_N ? lossv_mul(t, lossv_live(m)) : t;
 }
 
-/* The sweep meets a logit too far above the reference in blocks from `from` on:
- * r becomes the class of the greatest logit, m its margin, and what has been
- * summed and stored so far follows. Across, this happens to the positions
- * concerned and to these only: what a position gets is its own affair. t is the
- * reference class so far: it was left out, and is one of the others now. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi_place *at,
-                                               int along, size_t from, lossv top, const float *x,
-                                               float *terms, size_t step, lossv_margin *m,
-                                               size_t *r, lossv_sums *sums)
-{
-    const lossv zero = lossv_set(0), one = lossv_set(1);
-    const lossv_margin old = *m;
-    const lossv over = along ? one : lossv_if_lt(old.most, top, one, zero);
-    float over_l[LOSSV_N], x_l[LOSSV_N], behind[LOSSV_N], e_l[LOSSV_N];
-    size_t greatest[LOSSV_N], t[LOSSV_N] = {0}, i, l, lanes = along ? 1 : at->count;
-    lossv factor, e;
-
-    lossv_store(over_l, LOSSV_N, over);
-    lossv_store(x_l, LOSSV_N, old.x);
-#if LOSSV_N > 1
-    if (along)
-        greatest[0] = LOSSI_FN(greatest_along)(x, from * LOSSV_N, job->shape.classes);
-    else
-#endif
-        LOSSI_FN(greatest)(job, at, x, from, greatest);
-    for (l = 0; l < LOSSV_N; l++) behind[l] = 0;
-    for (l = 0; l < lanes; l++) {
-        if (!(over_l[l] > 0)) continue;
-        t[l] = r[l];
-        r[l] = greatest[l];
-        behind[l] = t[l] < from * (along ? LOSSV_N : 1) ? 1.f : 0.f;
-        x_l[l] = x[LOSSI_FN(element)(along, at->x_step, 0, r[l]) + (along ? 0 : l)];
-    }
-    *m = LOSSI_FN(margin_at)(along ? lossv_set(x_l[0]) : lossv_load_all(x_l));
-    factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor), lossv_sub(old.k, m->k));
-    sums->S.high = lossv_mul(sums->S.high, factor);
-    sums->S.low = lossv_mul(sums->S.low, factor);
-    for (i = 0; terms != NULL && i < from; i++) {
-        float *const p = terms + LOSSV_AT(i, step);
-        const size_t n = LOSSV_LANES(i);
-        lossv_store(p, n, lossv_mul(lossv_load(p, n, 0), factor));
-    }
-    e = LOSSI_FN(bridge)(lossv_sub(old.x, m->anchor), m->base);
-    e = lossv_if_eq(lossv_load_all(behind), one, e, zero);
-    lossv_accumulate(&sums->S, e);
-    lossv_store(e_l, LOSSV_N, e);
-    for (l = 0; l < lanes && terms != NULL; l++)
-        if (behind[l] > 0) terms[along ? t[l] : t[l] * step + l] = e_l[l];
-}
-
 /* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t) */
 LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s)
 {
     return lossv_exp(lossv_sub(x, m->anchor), m->base, m->low, s);
 }
 
-/* The classes of one position (along, number l) or of all (across): arrays,
- * from block to block, and how many of the blocks are full. */
+/* The classes of one position (along, number l) or of all (across): arrays, from block to block, and
+ * how many of the blocks are full. */
 typedef struct lossv_view {
     const float *x, *q;
     float *terms, *grad;
@@ -1840,6 +1713,55 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
     return v;
 }
 
+/* The sweep meets a logit too far above the reference in blocks from `from` on: r becomes the class of
+ * the greatest logit, m its margin, and what has been summed and stored so far follows. Across, this
+ * happens to the positions concerned and to these only: what a position gets is its own affair.
+ * t is the reference class so far: it was left out, and is one of the others now. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi_place *at,
+                                               int along, size_t from, lossv top,
+                                               const lossv_view *v, lossv_margin *m, size_t *r,
+                                               lossv_sums *sums)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const lossv_margin old = *m;
+    const lossv over = along ? one : lossv_if_lt(old.most, top, one, zero);
+    float over_l[LOSSV_N], x_l[LOSSV_N], behind[LOSSV_N], e_l[LOSSV_N];
+    size_t greatest[LOSSV_N], t[LOSSV_N] = {0}, i, l, lanes = along ? 1 : at->count;
+    lossv factor, e;
+
+    lossv_store(over_l, LOSSV_N, over);
+    lossv_store(x_l, LOSSV_N, old.x);
+#if LOSSV_N > 1
+    if (along)
+        greatest[0] = LOSSI_FN(greatest_along)(v->x, from * LOSSV_N, job->shape.classes);
+    else
+#endif
+        LOSSI_FN(greatest)(job, at, v->x, from, greatest);
+    for (l = 0; l < LOSSV_N; l++) behind[l] = 0;
+    for (l = 0; l < lanes; l++) {
+        if (!(over_l[l] > 0)) continue;
+        t[l] = r[l];
+        r[l] = greatest[l];
+        behind[l] = t[l] < from * (along ? LOSSV_N : 1) ? 1.f : 0.f;
+        x_l[l] = v->x[LOSSI_FN(element)(along, at->x_step, l, r[l])];
+    }
+    *m = LOSSI_FN(margin_at)(along ? lossv_set(x_l[0]) : lossv_load_all(x_l));
+    factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor), lossv_sub(old.k, m->k));
+    sums->S.high = lossv_mul(sums->S.high, factor);
+    sums->S.low = lossv_mul(sums->S.low, factor);
+    for (i = 0; v->terms != NULL && i < from; i++) {
+        float *const p = v->terms + i * v->terms_step;
+        const size_t n = LOSSV_LANES(i);
+        lossv_store(p, n, lossv_mul(lossv_load(p, n, 0), factor));
+    }
+    e = LOSSI_FN(bridge)(lossv_sub(old.x, m->anchor), m->base);
+    e = lossv_if_eq(lossv_load_all(behind), one, e, zero);
+    lossv_accumulate(&sums->S, e);
+    lossv_store(e_l, LOSSV_N, e);
+    for (l = 0; l < lanes && v->terms != NULL; l++)
+        if (behind[l] > 0) v->terms[LOSSI_FN(element)(along, v->terms_step, l, t[l])] = e_l[l];
+}
+
 /* LOSSV_N integer targets from number i on; of 64 bits the low 32 */
 LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 {
@@ -1859,8 +1781,7 @@ typedef struct lossv_walk {
 } lossv_walk;
 
 /* One block of a sweep, of n lanes, which has r only where it is marked.
- * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being
- * of powers of two. */
+ * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. */
 LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_job *job,
                                 const lossi_place *at, int along, int soft, int fine, int marked,
                                 size_t i, size_t n)
@@ -1899,9 +1820,8 @@ LOSSI_OP void LOSSI_FN(know)(lossv_group *g)
     lossv_store(g->x_r, LOSSV_N, g->x_t);
     g->known = 1;
 }
-/* Sweeps the classes of one position (along, number l) or of all (across).
- * Stores the terms B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to
- * nearly twice the precision of a float. */
+/* Sweeps the classes of one position (along, number l) or of all (across). Stores the terms
+ * B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to nearly twice the precision of a float. */
 LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft,
                                     int fine, size_t l, lossv_margin *margin)
 {
@@ -1936,17 +1856,17 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
         else
             for (; i < end && i < v.full; i++)
                 LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 0, i, LOSSV_N);
-        for (; i < end; i++) LOSSI_FN(walk_on)
-        (&w, &v, job, at, along, soft, fine, 1, i, LOSSV_LANES(i));
+        for (; i < end; i++)
+            LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 1, i, LOSSV_LANES(i));
         if (guess && lossv_any_lt(w.m.most, w.top)) {
-            lossv_margin m = w.m; /* apart, so that the others can stay in registers */
+            const lossv_view apart = v; /* so that the others can stay in registers */
+            lossv_margin m = w.m;
             lossv_sums y = w.y;
             LOSSI_FN(know)(g);
             for (i = begin; i < end && keep; i++)
                 lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i),
                             lossv_load_all(kept + (i - begin) * LOSSV_N));
-            LOSSI_FN(rebase)
-            (job, at, along, begin, w.top, v.x, v.terms, g->terms_step, &m, g->r + l, &y);
+            LOSSI_FN(rebase)(job, at, along, begin, w.top, &apart, &m, g->r + l, &y);
             w.m = m;
             w.y = y;
             r0 = along ? g->r[l] : 0;
@@ -1968,8 +1888,7 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
     return w.y;
 }
 
-/* The sums of each position in its lane; those of positions that are not on may
- * be anything. */
+/* The sums of each position in its lane; those of positions that are not on may be anything. */
 LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int along, int soft,
                                   int fine)
 {
@@ -2027,8 +1946,8 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
     }
 }
 
-/* S of the margin form from the sum of terms, NaN unless x_r is finite; *unit
- * is the factor that makes p_j = term * *unit / (1 + S). */
+/* S of the margin form from the sum of terms, NaN unless x_r is finite; *unit is the factor that makes
+ * p_j = term * *unit / (1 + S). */
 LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms, lossv *unit)
 {
     const lossv high = lossv_mul(terms.high, m->s), low = lossv_mul(terms.low, m->s);
@@ -2040,8 +1959,7 @@ LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms
 }
 
 #if LOSSV_N > 1
-/* The same as below for LOSSV_N positions of a tile and nothing special,
- * without touching each lane. */
+/* The same as below for LOSSV_N positions of a tile and nothing special, without touching each lane. */
 LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
@@ -2133,12 +2051,11 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
     g->m = LOSSI_FN(margin_at)(g->x_z);
 }
 
-/* The losses, and what the gradient needs: cross-entropy with all its options,
- * and focal as a function of it: with s = 1 - p_t, focal = a s^gamma l,
- * dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s). Gradient: (A + Z)
- * p_j - t_j with A = sum t_c and Z = 2 z lse; at r, where p_r > 1/2, that is (A
- * - t_r) - A (1 - p_r) + Z p_r with A - t_r summed over the others, so that
- * nothing cancels. */
+/* The losses, and what the gradient needs: cross-entropy with all its options, and focal as a function of
+ * it: with s = 1 - p_t,
+ *     focal = a s^gamma l,  dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s).
+ * Gradient: (A + Z) p_j - t_j with A = sum t_c and Z = 2 z lse; at r, where p_r > 1/2, that is
+ * (A - t_r) - A (1 - p_r) + Z p_r with A - t_r summed over the others, so that nothing cancels. */
 LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, int soft, int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), half = lossv_set(0.5f);
@@ -2228,9 +2145,8 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
     lossv_store(g->K, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, unit, s));
 }
 
-/* The gradient of one position (along, number l) or of all (across): u ((A + Z)
- * p_j - t_j) where on, with u (A + Z) p_j = term * K * K2; the terms are
- * computed again where they have not been stored. */
+/* The gradient of one position (along, number l) or of all (across): u ((A + Z) p_j - t_j) where on, with
+ * u (A + Z) p_j = term * K * K2; the terms are computed again where they have not been stored. */
 LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int along, int soft,
                                  size_t l)
 {
@@ -2358,8 +2274,7 @@ LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv_g
     }
 }
 
-/* Takes n groups, step by step, so that what waits in one goes on in another.
- */
+/* Takes n groups, step by step, so that what waits in one goes on in another. */
 LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, int along, int soft,
                                 int focal)
 {
@@ -2462,10 +2377,9 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
 }
 #endif
 
-/* Positions of one sample side by side: count of them, first the number of the
- * first, k where it starts. Where the classes are not too many they are read
- * into a tile first: planes that lie a power of two apart share few lines of
- * the caches. */
+/* Positions of one sample side by side: count of them, first the number of the first, k where it starts.
+ * Where the classes are not too many they are read into a tile first: planes that lie a power of two
+ * apart share few lines of the caches. */
 LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first, size_t count,
                                    float *losses)
 {
@@ -2527,10 +2441,8 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     }
 }
 
-/* --- the sigmoid losses and dice
- * ------------------------------------------------------------------
- * Elementwise, from e = e^-|x|: s(|x|) = 1 / (1 + e), s(-|x|) = e / (1 + e),
- * sp(x) = max(x, 0) + log1p(e). */
+/* --- the sigmoid losses and dice ------------------------------------------------------------------
+ * Elementwise, from e = e^-|x|: s(|x|) = 1 / (1 + e), s(-|x|) = e / (1 + e), sp(x) = max(x, 0) + log1p(e). */
 typedef struct lossv_elements {
     lossv x, t, on;           /* logit (0 where ignored), target, and 1 or 0 where ignored */
     lossv inverse, log;       /* 1 / (1 + e), log(1 + e) */
@@ -2539,8 +2451,7 @@ typedef struct lossv_elements {
     lossv positive, negative; /* s(x), s(-x) */
 } lossv_elements;
 
-/* log(1 + e) for 0 <= e <= 1. Identity: log(1 + e) = log 2 + log(1 + f), f = (e
- * - 1) / 2, beyond sqrt(2). */
+/* log(1 + e) for 0 <= e <= 1. Identity: log(1 + e) = log 2 + log(1 + f), f = (e - 1) / 2, beyond sqrt(2). */
 LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
 {
     const lossv zero = lossv_set(0), root = lossv_set(0.41421356f), half = lossv_set(0.5f);
@@ -2551,17 +2462,15 @@ LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
     return lossv_add(sum, lossv_add(LOSSI_FN(log_rest)(f), lossv_add(error, low)));
 }
 
-/* What a few blocks need, found step by step: the steps of one block wait for
- * each other. */
+/* What a few blocks need, found step by step: the steps of one block wait for each other. */
 typedef struct lossv_strip {
     float high[LOSSV_STRIP], low[LOSSV_STRIP];    /* B e */
     float inverse[LOSSV_STRIP], log[LOSSV_STRIP]; /* 1 / (1 + e), log(1 + e) */
     float t[LOSSV_STRIP], on[LOSSV_STRIP];        /* on: where some may be off */
 } lossv_strip;
 
-/* The targets of n elements from number i on, and 1 where they count, 0 where
- * they do not. Integers have been checked: what is not ignored is 0 or 1, or
- * not 0 in losses_dice_mask. */
+/* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
+ * been checked: what is not ignored is 0 or 1, or not 0 in losses_dice_mask. */
 LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
                                    size_t i, size_t n)
 {
@@ -2578,14 +2487,22 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
             y->on[k] = target != job->ignore ? 1.f : 0.f;
             y->t[k] = target != 0 && target != job->ignore ? 1.f : 0.f;
         }
+    } else if (job->targets.type == LOSSI_U8) {
+        for (k = 0; k < n; k += LOSSV_N)
+            lossv_store(y->t + k, LOSSV_N,
+                        lossv_u8((const uint8_t *)job->targets.data + first + k));
+    } else if (job->targets.type == LOSSI_I32) {
+        for (k = 0; k < n; k += LOSSV_N)
+            lossv_store(y->t + k, LOSSV_N,
+                        lossv_i32((const int32_t *)job->targets.data + first + k));
     } else {
         for (k = 0; k < n; k += LOSSV_N)
-            lossv_store(y->t + k, LOSSV_N, LOSSI_FN(integers)(job->targets, first + k));
+            lossv_store(y->t + k, LOSSV_N,
+                        lossv_i64((const int64_t *)job->targets.data + first + k));
     }
 }
 
-/* A strip of n elements from number i on; with the low parts and the logarithms
- * if they are wanted */
+/* A strip of n elements from number i on; with the low parts and the logarithms if they are wanted */
 LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
                                  size_t i, size_t n, int lows, int logs)
 {
@@ -2650,9 +2567,8 @@ LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv c_negative, los
                      LOSSI_FN(times)(c, lossv_abs(y->x)));
 }
 
-/* Binary cross-entropy of a block; *slope is its gradient times u. The small
- * one of s(x) and s(-x) goes through B, so that the product with u is rounded
- * once, at the end. A hard target has one of the terms. */
+/* Binary cross-entropy of a block; *slope is its gradient times u. The small one of s(x) and s(-x) goes
+ * through B, so that the product with u is rounded once, at the end. A hard target has one of the terms. */
 LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv w, lossv wb, lossv u, int hard,
                                 lossv *slope)
 {
@@ -2675,9 +2591,8 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv w, lossv wb, loss
     }
 }
 
-/* B m^gamma of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t
- * for x < 0, m = M / (1 + e), M = c1 + c2 e; for a hard target M is 1 on the
- * wrong side and e on the right one. */
+/* B m^gamma of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t for x < 0, m = M / (1 + e),
+ * M = c1 + c2 e; for a hard target M is 1 on the wrong side and e on the right one. */
 LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, float gamma, int hard)
 {
     const lossv zero = lossv_set(0), big = lossv_set(LOSSV_B), small = lossv_set(LOSSV_1_B);
@@ -2697,9 +2612,8 @@ LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, float gamma, int 
     return LOSSI_FN(focus)(LOSSI_FN(divide)(M, e, y->inverse, 1), gamma);
 }
 
-/* Sigmoid focal of a block, P = B m^gamma; *slope is its gradient times u.
- * Identity: m^(gamma-1) p (1-p) = m^gamma v, v = p (1-p) / m = (e / M) / (1 +
- * e), and for a hard target 1 - m. */
+/* Sigmoid focal of a block, P = B m^gamma; *slope is its gradient times u. Identity: m^(gamma-1) p (1-p) =
+ * m^gamma v, v = p (1-p) / m = (e / M) / (1 + e), and for a hard target 1 - m. */
 LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv P, float alpha, float gamma,
                                        lossv u, int hard, lossv *slope)
 {
@@ -2740,8 +2654,7 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
     return at->step == 1 ? lossv_load(weight + i, m, 0) : lossv_set(weight[at->plane]);
 }
 
-/* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum
- * of its losses. */
+/* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum of its losses. */
 LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
@@ -2790,9 +2703,8 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     return LOSSI_FN(sum)(total);
 }
 
-/* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that
- * with D = V + 2I + E the loss is V / D without a subtraction, and its gradient
- * p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
+/* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
+ * V / D without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
 LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
@@ -2879,8 +2791,8 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     return loss;
 }
 
-/* Takes all planes of a call; for the sigmoid losses rows of classes likewise,
- * all at once where they are packed and alike. */
+/* Takes all planes of a call; for the sigmoid losses rows of classes likewise, all at once where they are
+ * packed and alike. */
 LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
 {
     losses_shape s = job->shape;
@@ -2914,8 +2826,7 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
     }
 }
 
-/* --- one position at a time: the same with every option folded away
- * -------------------------------- */
+/* --- one position at a time: the same with every option folded away -------------------------------- */
 LOSSI_OP float LOSSI_FN(softmax_row)(const lossi_job *job)
 {
     float loss;
@@ -2969,18 +2880,19 @@ LOSSI_KERNEL void LOSSI_FN(map)(int which, float *y, const float *x, size_t n)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     size_t i;
-    for (i = 0; i < n; i += LOSSV_N) {
+    for (i = 0; i < n && which == 0; i += LOSSV_N) {
+        lossv s, t = lossv_min(lossv_set(88.722839f), lossv_load(x + i, n - i, 0));
+        t = lossv_exp(t, zero, lossv_set(-127 * LOSSV_LN2), &s);
+        lossv_store(y + i, n - i, lossv_fma(s, t, s));
+    }
+    for (i = 0; i < n && which != 0; i += LOSSV_N) {
         const lossv a = lossv_load(x + i, n - i, 1);
         lossv_pair z = {zero, zero};
-        if (which == 0) {
-            lossv s, t = lossv_min(lossv_set(88.722839f), a);
-            t = lossv_exp(t, zero, lossv_set(-127 * LOSSV_LN2), &s);
-            z.high = lossv_fma(s, t, s);
-        } else if (which == 1) {
-            z = lossv_log(a, zero, 0);
-        } else {
+        if (which == 2) {
             z.high = a;
             z = lossv_log1p(z, lossv_div(one, lossv_add(one, a)));
+        } else {
+            z = lossv_log(a, zero, 0);
         }
         lossv_store(y + i, n - i, lossv_add(z.high, z.low));
     }
@@ -3049,10 +2961,9 @@ static const lossi_kernels LOSSI_FN(kernels) = {
 
 #if defined(LOSSES_IMPLEMENTATION) && !defined(LOSSI_INNER) && !defined(LOSSI_CALLS)
 #define LOSSI_CALLS
-/* ======================================= PART 5: CALLS
- * ========================================== Every call of the float and of the
- * double path begins with lossi_prepare, which checks all there is to check and
- * resolves the options, and ends with lossi_finish, which reduces. */
+/* ======================================= PART 5: CALLS ==========================================
+ * Every call of the float and of the double path begins with lossi_prepare, which checks all there is
+ * to check and resolves the options, and ends with lossi_finish, which reduces. */
 #ifdef LOSSES_NO_DOUBLE
 #define LOSSI_WIDE_MAX FLT_MAX
 #else
@@ -3091,9 +3002,8 @@ static int lossi_fits(size_t *product, size_t a, size_t b, size_t c)
     return 1;
 }
 
-/* Resolves the strides and measures from first to last element. Elements are
- * apart if samples step over whole classes x positions blocks, or classes over
- * whole samples x positions blocks. */
+/* Resolves the strides and measures from first to last element. Elements are apart if samples step
+ * over whole classes x positions blocks, or classes over whole samples x positions blocks. */
 static losses_status lossi_measure(losses_shape *shape, size_t *extent)
 {
     size_t n = shape->samples, c = shape->classes, m = shape->positions, row, column, bytes;
@@ -3130,8 +3040,7 @@ static int lossi_bad_weights(const float *weight, size_t classes, int known)
     return 0;
 }
 
-/* value is refused unless lowest <= value <= highest, and 0 where the loss does
- * not know it */
+/* value is refused unless lowest <= value <= highest, and 0 where the loss does not know it */
 static int lossi_bad_number(losses_wide value, losses_wide lowest, losses_wide highest, int known)
 {
     return !known ? !(value == 0) : !(value >= lowest && value <= highest);
@@ -3192,9 +3101,8 @@ LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, uint32
     return !odd;
 }
 
-/* Of targets first .. first + n - 1, valid up to highest or ignored: how many
- * are ignored; stops at the first bad one and puts its index into *bad, n +
- * first if there is none. Eight bytes of a mask at a time. */
+/* Of targets first .. first + n - 1, valid up to highest or ignored: how many are ignored; stops at the first
+ * bad one and puts its index into *bad, n + first if there is none. Eight bytes of a mask at a time. */
 static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, size_t highest,
                              size_t *bad)
 {
@@ -3337,8 +3245,7 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
     return status;
 }
 
-/* The factor of the gradients of loss i: upstream / D, and 0 in the mean over
- * nothing. */
+/* The factor of the gradients of loss i: upstream / D, and 0 in the mean over nothing. */
 static losses_wide lossi_factor(const lossi_call *call, size_t i)
 {
     const losses_options *o = &call->options;
@@ -3348,8 +3255,7 @@ static losses_wide lossi_factor(const lossi_call *call, size_t i)
     return call->empty ? 0 : u / call->denominator;
 }
 
-/* Reduces and reports; returns what goes to loss[0], unless the reduction is
- * none. */
+/* Reduces and reports; returns what goes to loss[0], unless the reduction is none. */
 static losses_wide lossi_finish(const lossi_call *call)
 {
     const losses_options *o = &call->options;
@@ -3365,8 +3271,7 @@ static losses_wide lossi_finish(const lossi_call *call)
     return o->nan_if_empty ? (losses_wide)LOSSI_NAN : sum == sum ? 0 : sum;
 }
 
-/* The log-softmax calls: an output laid out like two inputs (or one, twice), in
- * place or apart. */
+/* The log-softmax calls: an output laid out like two inputs (or one, twice), in place or apart. */
 static losses_status lossi_prepare_plain(const void *out, const void *a, const void *b, size_t size,
                                          losses_shape *shape)
 {
@@ -3380,9 +3285,7 @@ static losses_status lossi_prepare_plain(const void *out, const void *a, const v
     return LOSSES_OK;
 }
 
-/* --- dispatch
- * -----------------------------------------------------------------------------------
- */
+/* --- dispatch ----------------------------------------------------------------------------------- */
 static const lossi_kernels *const lossi_table[] = {
 #if LOSSI_AVX
     &lossi_kernels_avx512,
@@ -3401,8 +3304,8 @@ static const lossi_kernels *const lossi_table[] = {
 };
 #define LOSSI_SETS (int)(sizeof lossi_table / sizeof lossi_table[0])
 
-/* The first of the table that this machine can run: the CPU must have it, and
- * the system must save its registers (xgetbv). */
+/* The first of the table that this machine can run: the CPU must have it, and the system must save its
+ * registers (xgetbv). */
 static int lossi_best(void)
 {
 #if LOSSI_AVX
@@ -3485,9 +3388,7 @@ LOSSES_API const char *losses_status_name(losses_status status)
     return i >= 0 && i <= 5 ? lossi_names[i] : "unknown losses_status";
 }
 
-/* --- the float calls
- * ----------------------------------------------------------------------------
- */
+/* --- the float calls ---------------------------------------------------------------------------- */
 static losses_status lossi_end(const lossi_call *call, float *loss)
 {
     const losses_wide value = lossi_finish(call);
@@ -3661,13 +3562,11 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
 }
 
 #ifndef LOSSES_NO_REFERENCE
-/* ===================================== PART 6: REFERENCE
- * ======================================== The losses again in double with
- * plain loops: the specification that the float path is held to. k is the class
- * stride, so that x[c * k] is the logit of class c. */
+/* ===================================== PART 6: REFERENCE ========================================
+ * The losses again in double with plain loops: the specification that the float path is held to.
+ * k is the class stride, so that x[c * k] is the logit of class c. */
 
-/* a * b where 0 * inf is 0: what a weight or a target of 0 multiplies does not
- * count. */
+/* a * b where 0 * inf is 0: what a weight or a target of 0 multiplies does not count. */
 static double lossi_times(double a, double b)
 {
     return (a == 0 && isinf(b)) || (b == 0 && isinf(a)) ? 0 : a * b;
@@ -3686,9 +3585,8 @@ static double lossi_store(double *grad, int accumulate, double value)
     return *grad = accumulate ? *grad + value : value;
 }
 
-/* The margin form: r, the class of the greatest logit, and S = sum_{c != r}
- * e^(x_c - x_r), so that lse = x_r + log1p(S) and p_c = e^(x_c - x_r) / (1 +
- * S). NaN unless x_r is finite. */
+/* The margin form: r, the class of the greatest logit, and S = sum_{c != r} e^(x_c - x_r), so that
+ * lse = x_r + log1p(S) and p_c = e^(x_c - x_r) / (1 + S). NaN unless x_r is finite. */
 static double lossi_reference_margin(const double *x, size_t classes, size_t k, size_t *r)
 {
     lossi_sum S = {0, 0};
@@ -3786,8 +3684,7 @@ LOSSES_API losses_status losses_reference_nll(double *loss, double *grad,
     return lossi_reference_end(&call, loss);
 }
 
-/* What a position's loss is asked to predict of class c: w_c q'_c, q = [c = t]
- * for index targets. */
+/* What a position's loss is asked to predict of class c: w_c q'_c, q = [c = t] for index targets. */
 static double lossi_reference_target(const lossi_call *call, const float *q, int64_t t, size_t c)
 {
     const losses_options *o = &call->options;
@@ -3799,12 +3696,11 @@ static double lossi_reference_target(const lossi_call *call, const float *q, int
     return w_c * ((1 - e) * q_c + e / (double)call->shape.classes);
 }
 
-/* Cross-entropy of one position, or focal as a function of it. Returns the
- * loss. Identity: with t_c = w_c q'_c and A = sum t_c, l = sum t_c (lse - x_c)
- * and dl/dx_c = A p_c - t_c. At r that is (A - t_r) - A (1 - p_r), with A - t_r
- * summed over the others: nothing cancels for p_r near 1. Focal is f(l) = a
- * s^gamma l with s = 1 - p_t = 1 - e^-l, so its gradient is f'(l) dl/dx, f'(l)
- * = a s^gamma (1 + gamma p_t l / s). */
+/* Cross-entropy of one position, or focal as a function of it. Returns the loss.
+ * Identity: with t_c = w_c q'_c and A = sum t_c, l = sum t_c (lse - x_c) and dl/dx_c = A p_c - t_c. At r
+ * that is (A - t_r) - A (1 - p_r), with A - t_r summed over the others: nothing cancels for p_r near 1.
+ * Focal is f(l) = a s^gamma l with s = 1 - p_t = 1 - e^-l, so its gradient is f'(l) dl/dx,
+ * f'(l) = a s^gamma (1 + gamma p_t l / s). */
 static double lossi_reference_position(const lossi_call *call, double *grad, const double *x,
                                        const float *q, int64_t t, size_t i, const double *gamma)
 {
@@ -3896,8 +3792,8 @@ LOSSES_API losses_status losses_reference_focal(double *loss, double *grad, cons
                                    options);
 }
 
-/* Target of element i in its plane, of which q (float targets) or the packed
- * index `packed` is the start; -1 where ignored. */
+/* Target of element i in its plane, of which q (float targets) or the packed index `packed` is the
+ * start; -1 where ignored. */
 static double lossi_reference_mask(const lossi_call *call, size_t at, size_t packed)
 {
     int64_t t;
@@ -3906,9 +3802,9 @@ static double lossi_reference_mask(const lossi_call *call, size_t at, size_t pac
     return t == call->ignore ? -1 : (double)t;
 }
 
-/* One element of binary cross-entropy (gamma NULL) or sigmoid focal. Returns
- * the loss. Identity: m^(gamma-1) p (1-p) = m^gamma v with v = p (1-p) / m,
- * which stays finite: for t of 0 or 1 it is 1 - m. */
+/* One element of binary cross-entropy (gamma NULL) or sigmoid focal. Returns the loss.
+ * Identity: m^(gamma-1) p (1-p) = m^gamma v with v = p (1-p) / m, which stays finite: for t of 0 or 1
+ * it is 1 - m. */
 static double lossi_reference_element(const lossi_call *call, double *grad, double x, double t,
                                       size_t c, size_t i, const double *gamma)
 {
@@ -3983,9 +3879,8 @@ LOSSES_API losses_status losses_reference_sigmoid_focal(double *loss, double *gr
                                    options);
 }
 
-/* Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V
- * + 2I + E the loss is V / D without a subtraction, and its gradient p (1-p)
- * ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
+/* Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is V / D
+ * without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
 LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const double *logits,
                                                losses_targets targets, losses_shape shape,
                                                const losses_options *options)
@@ -4040,17 +3935,13 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
 
 /* MIT No Attribution
  *
- * Permission is hereby granted, free of charge, to any person obtaining a copy
- * of this software and associated documentation files (the "Software"), to deal
- * in the Software without restriction, including without limitation the rights
- * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
- * copies of the Software, and to permit persons to whom the Software is
- * furnished to do so.
+ * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+ * associated documentation files (the "Software"), to deal in the Software without restriction,
+ * including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense,
+ * and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so.
  *
- * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
- * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
- * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
- * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
- * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
- * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
- * SOFTWARE. */
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+ * LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN
+ * NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY,
+ * WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE
+ * SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */
