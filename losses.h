@@ -2662,7 +2662,7 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     lossv_strip strip;
     lossv_pair total = {lossv_set(0), lossv_set(0)};
     size_t i, k;
-    strip.on[0] = strip.low[0] = strip.log[0] = 0; /* read also where they are not wanted */
+    strip.on[0] = strip.low[0] = strip.log[0] = strip.high[0] = 0; /* for gcc: some are read unwanted */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
@@ -2715,7 +2715,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     lossi_sum sum;
     float v, i2, d, loss, K, K2;
     size_t i, k;
-    strip.on[0] = strip.low[0] = strip.log[0] = 0; /* read also where they are not wanted */
+    strip.on[0] = strip.low[0] = strip.log[0] = strip.high[0] = 0; /* for gcc: some are read unwanted */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
