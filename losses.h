@@ -2662,7 +2662,7 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     lossv_strip strip;
     lossv_pair total = {lossv_set(0), lossv_set(0)};
     size_t i, k;
-    strip.on[0] = strip.low[0] = strip.log[0] = strip.high[0] = 0; /* for gcc: some are read unwanted */
+    strip.on[0] = strip.low[0] = strip.log[0] = strip.high[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
@@ -2715,7 +2715,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     lossi_sum sum;
     float v, i2, d, loss, K, K2;
     size_t i, k;
-    strip.on[0] = strip.low[0] = strip.log[0] = strip.high[0] = 0; /* for gcc: some are read unwanted */
+    strip.on[0] = strip.low[0] = strip.log[0] = strip.high[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
@@ -2934,6 +2934,7 @@ static const lossi_kernels LOSSI_FN(kernels) = {
 #undef lossr_fnma
 #undef lossr_i64
 #undef lossr_if
+#undef lossr_i32
 #undef lossr_load
 #undef lossr_load_part
 #undef lossr_lt
