@@ -3098,7 +3098,10 @@ LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, uint32
 {
     int k, odd = 0;
     targets.type = type;
-    for (k = 0; k < 16; k++) odd |= (uint32_t)lossi_target(targets, i + (size_t)k) > most;
+    for (k = 0; k < 16; k++) {
+        const int64_t t = lossi_target(targets, i + (size_t)k);
+        odd |= type == LOSSI_I64 ? (uint64_t)t > most : (uint32_t)t > most;
+    }
     return !odd;
 }
 
@@ -3130,6 +3133,9 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, siz
     if (ignore < 0 || (uint64_t)ignore > highest) {
         while (targets.type == LOSSI_I32 && first + n - i >= 16 &&
                lossi_sixteen(targets, LOSSI_I32, i, (uint32_t)lossi_least(highest, INT32_MAX)))
+            i += 16;
+        while (targets.type == LOSSI_I64 && first + n - i >= 16 &&
+               lossi_sixteen(targets, LOSSI_I64, i, (uint32_t)lossi_least(highest, INT32_MAX)))
             i += 16;
         while (targets.type == LOSSI_U8 && highest > 1 && first + n - i >= 16 &&
                lossi_sixteen(targets, LOSSI_U8, i, (uint32_t)lossi_least(highest, 255)))
