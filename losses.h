@@ -445,6 +445,12 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_ATOMIC_SET(p, v) (*(volatile int *)(p) = (v))
 #endif
 
+#if LOSSI_X86
+#define LOSSI_FENCE() _mm_sfence()
+#else
+#define LOSSI_FENCE() ((void)0)
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -491,6 +497,7 @@ typedef struct lossi_job {
     const float *upstream;  /* one per loss, or NULL: factor */
     float factor;           /* of every gradient: upstream / D */
     int accumulate;
+    int stream; /* the gradient is more than caches hold: past them to memory */
     float *log_sum_exp;
     float *losses; /* or NULL: each loss */
     lossi_sum sum; /* out: of the losses */
@@ -498,15 +505,15 @@ typedef struct lossi_job {
 
 /* Some positions of a softmax call, or one plane of the others: what a kernel works on at a time. */
 typedef struct lossi_place {
-    float *grad;    /* or NULL; may be x */
-    const float *x; /* logits */
-    const float *q; /* or NULL */
-    size_t step;    /* from class to class; of rows, from row to row */
-    size_t x_step;  /* of x, where that is elsewhere */
-    size_t count;   /* positions, elements */
-    size_t first;   /* index of the first into the packed targets */
-    size_t plane;   /* sigmoid losses: its class; dice: its mask */
-    float *loss;    /* out: one for each position */
+    float *grad;              /* or NULL; may be x */
+    const float *x;           /* logits */
+    const float *q;           /* or NULL */
+    size_t step;              /* of q from class to class; of rows, from row to row */
+    size_t x_step, grad_step; /* of x and grad, where those are elsewhere */
+    size_t count;             /* positions, elements */
+    size_t first;             /* index of the first into the packed targets */
+    size_t plane;             /* sigmoid losses: its class; dice: its mask */
+    float *loss;              /* out: one for each position */
 } lossi_place;
 
 /* What one instruction set provides. The first two take all positions or planes of a call. */
@@ -523,9 +530,13 @@ typedef struct lossi_kernels {
 #endif
 } lossi_kernels;
 
-#define LOSSI_FEW    32    /* classes of a row up to which rows go side by side */
-#define LOSSI_GROUP  16    /* blocks between compensated additions and checks of the guess */
-#define LOSSI_TILE   2048  /* floats on the stack, on a host */
+#define LOSSI_FEW   32   /* classes of a row up to which rows go side by side */
+#define LOSSI_GROUP 16   /* blocks between compensated additions and checks of the guess */
+#define LOSSI_TILE  4096 /* floats on the stack, on a host */
+#define LOSSI_LINE  64   /* bytes of a line of the caches */
+#ifndef LOSSI_LARGE
+#define LOSSI_LARGE 2097152 /* floats of a gradient that goes past the caches */
+#endif
 #define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
 #define LOSSI_SOON   4096  /* floats ahead that are asked for */
 #define LOSSI_EXACT  ((size_t)1 << 24) /* integers below are exact in float */
@@ -542,7 +553,7 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     job.q = NULL;
     job.targets = targets;
     job.ignore = -100;
-    job.ignored = job.any = job.accumulate = 0;
+    job.ignored = job.any = job.accumulate = job.stream = 0;
     job.keep = job.alpha = 1;
     job.uniform = job.gamma = job.z_loss = job.smooth = 0;
     job.weight = job.positive = job.upstream = NULL;
@@ -561,7 +572,7 @@ LOSSI_FORCE lossi_place lossi_at(const lossi_job *job, size_t k, size_t step, si
     at.grad = job->grad != NULL ? job->grad + k : NULL;
     at.x = job->x + k;
     at.q = job->q != NULL ? job->q + k : NULL;
-    at.step = at.x_step = step;
+    at.step = at.x_step = at.grad_step = step;
     at.count = count;
     at.first = first;
     at.plane = 0;
@@ -709,6 +720,7 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
  * Each word is one line of arithmetic on every lane; the contract of the words that are not plain:
  *   load(p, m, fill)     p[0..m) in the first lanes and fill in the rest; all of them for m >= LOSSV_N
  *   store(p, m, v)       the first m lanes; nothing is read or written outside
+ *   stream(p, v)         store to a multiple of LOSSI_LINE, past the caches
  *   live(m)              1 in the first m lanes, 0 in the rest
  *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
  *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
@@ -923,13 +935,14 @@ typedef float LOSSI_FN(unaligned);
 #endif
 
 #ifdef LOSSV_MM /* x86 */
-#define lossr_set(x)      LOSSV_MM(set1_ps)(x)
-#define lossr_load(p)     LOSSV_MM(loadu_ps)(p)
-#define lossr_store(p, a) LOSSV_MM(storeu_ps)(p, a)
-#define lossr_add(a, b)   LOSSV_MM(add_ps)(a, b)
-#define lossr_sub(a, b)   LOSSV_MM(sub_ps)(a, b)
-#define lossr_mul(a, b)   LOSSV_MM(mul_ps)(a, b)
-#define lossr_div(a, b)   LOSSV_MM(div_ps)(a, b)
+#define lossr_set(x)       LOSSV_MM(set1_ps)(x)
+#define lossr_load(p)      LOSSV_MM(loadu_ps)(p)
+#define lossr_store(p, a)  LOSSV_MM(storeu_ps)(p, a)
+#define lossr_stream(p, a) LOSSV_MM(stream_ps)(p, a)
+#define lossr_add(a, b)    LOSSV_MM(add_ps)(a, b)
+#define lossr_sub(a, b)    LOSSV_MM(sub_ps)(a, b)
+#define lossr_mul(a, b)    LOSSV_MM(mul_ps)(a, b)
+#define lossr_div(a, b)    LOSSV_MM(div_ps)(a, b)
 #if LOSSV_FUSED
 #define lossr_fma(a, b, c)  LOSSV_MM(fmadd_ps)(a, b, c)
 #define lossr_fnma(a, b, c) LOSSV_MM(fnmadd_ps)(a, b, c)
@@ -949,6 +962,9 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSV_DIGITS(a)    lossr_and(LOSSV_ABOVE(a), LOSSV_INT(0x007fffff))
 #define lossr_exponent(a)  lossr_convert(LOSSV_MM(sub_epi32)(LOSSV_POWER(a), LOSSV_INT(128)))
 #define lossr_mantissa(a)  lossr_float(LOSSV_MM(add_epi32)(LOSSV_DIGITS(a), LOSSV_INT(0x3f3504f3)))
+#endif
+#ifndef lossr_stream
+#define lossr_stream(p, a) lossr_store(p, a)
 #endif
 #ifndef lossr_steps
 #define lossr_steps(a, magic) lossr_sub(a, magic)
@@ -1005,6 +1021,7 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_load_all LOSSI_FN(load_all)
 #define lossv_load     LOSSI_FN(load)
 #define lossv_store    LOSSI_FN(store)
+#define lossv_stream   LOSSI_FN(stream)
 #define lossv_live     LOSSI_FN(live)
 #define lossv_u8       LOSSI_FN(u8)
 #define lossv_i32      LOSSI_FN(i32)
@@ -1115,6 +1132,8 @@ LOSSI_OP void lossv_store(float *p, size_t m, lossv v)
     if (m < LOSSV_N) LOSSI_FN(copy)(p, lanes, m);
 }
 #endif
+
+LOSSI_OP void lossv_stream(float *p, lossv v){LOSSV_ALL(lossr_stream(p + i * LOSSV_W, v.r[i]))}
 
 LOSSI_OP lossv lossv_live(size_t m)
 {
@@ -1333,6 +1352,16 @@ LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns,
     else
         for (r = 0; r < count; r++)
             for (c = 0; c < width; c++) rows[r * row + c] = columns[c * step + r];
+}
+
+/* n floats to where they are not soon wanted */
+LOSSI_OP void LOSSI_FN(stream_out)(float *to, const float *from, size_t n)
+{
+    const size_t behind = (uintptr_t)to % LOSSI_LINE / sizeof(float);
+    size_t i = behind > 0 ? lossi_least(n, LOSSV_N - behind) : 0;
+    if (i > 0) lossv_store(to, i, lossv_load(from, i, 0));
+    for (; n - i >= LOSSV_N; i += LOSSV_N) lossv_stream(to + i, lossv_load_all(from + i));
+    if (i < n) lossv_store(to + i, n - i, lossv_load(from + i, n - i, 0));
 }
 
 /* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the same order: by halves. */
@@ -1684,7 +1713,7 @@ LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s)
 typedef struct lossv_view {
     const float *x, *q;
     float *terms, *grad;
-    size_t x_step, step, terms_step, blocks, full;
+    size_t x_step, step, grad_step, terms_step, blocks, full;
     const float *soon, *soon_grad, *soon_q; /* what comes into use soon, or NULL */
     size_t soon_step;
 } lossv_view;
@@ -1698,9 +1727,10 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
     v.x = at->x + row * at->x_step;
     v.q = soft && at->q != NULL ? at->q + row * at->step : NULL;
     v.terms = g->terms != NULL ? g->terms + row * g->terms_step : NULL;
-    v.grad = at->grad != NULL ? at->grad + row * at->step : NULL;
+    v.grad = at->grad != NULL ? at->grad + row * at->grad_step : NULL;
     v.x_step = along ? (size_t)LOSSV_N : at->x_step;
     v.step = along ? (size_t)LOSSV_N : at->step;
+    v.grad_step = along ? (size_t)LOSSV_N : at->grad_step;
     v.terms_step = along ? (size_t)LOSSV_N : g->terms_step;
     v.blocks = LOSSI_FN(blocks)(job, along);
     v.full = along ? job->shape.classes / LOSSV_N : at->count == LOSSV_N ? v.blocks : 0;
@@ -2176,13 +2206,13 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
             y = lossv_mul(lossv_mul(y, K), K2);
             if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, v.q, i), y);
             if (!along) y = lossv_if_eq(mark, number, g_r, y), number = lossv_add(number, one);
-            if (add) y = lossv_add(lossv_load_all(v.grad + i * v.step), y);
-            lossv_store(v.grad + i * v.step, LOSSV_N, y);
+            if (add) y = lossv_add(lossv_load_all(v.grad + i * v.grad_step), y);
+            lossv_store(v.grad + i * v.grad_step, LOSSV_N, y);
         }
     }
     for (; i < v.blocks; i++) {
         const size_t n = i < v.full ? LOSSV_N : LOSSV_LANES(i);
-        float *const to = v.grad + i * v.step;
+        float *const to = v.grad + i * v.grad_step;
         lossv s, y;
         if (v.terms != NULL) {
             y = lossv_load(v.terms + i * v.terms_step, n, 0);
@@ -2205,7 +2235,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
         if (at->q == NULL && r != t) v.grad[t] -= g->g_t[l];
     } else if (at->q == NULL && g->moved) {
         for (i = 0; i < at->count; i++)
-            if (g->on[i] > 0 && g->r[i] != g->t[i]) v.grad[g->t[i] * v.step + i] -= g->g_t[i];
+            if (g->on[i] > 0 && g->r[i] != g->t[i]) v.grad[g->t[i] * v.grad_step + i] -= g->g_t[i];
     }
 }
 
@@ -2218,7 +2248,7 @@ LOSSI_OP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, in
         return;
     }
     for (l = 0; l < at->count; l++) {
-        float *const y = at->grad + l * at->step;
+        float *const y = at->grad + l * at->grad_step;
         if (g->on[l] > 0)
             LOSSI_FN(gradient)(job, g, 1, soft, l);
         else
@@ -2243,7 +2273,8 @@ LOSSI_OP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int al
         const lossv low = along ? lossv_set(L_l[l]) : L.high;
         for (i = 0; i < v.blocks; i++) {
             const lossv x = lossv_load(v.x + i * v.x_step, LOSSV_LANES(i), 0);
-            lossv_store(v.grad + i * v.step, LOSSV_LANES(i), lossv_sub(lossv_sub(x, x_r), low));
+            lossv_store(v.grad + i * v.grad_step, LOSSV_LANES(i),
+                        lossv_sub(lossv_sub(x, x_r), low));
         }
     }
 }
@@ -2269,7 +2300,8 @@ LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv_g
             t = lossv_load(v.x + i * v.x_step, n, 0);
             t = lossv_exp(t, lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
             t = lossv_mul(lossv_mul(lossv_fma(s, t, s), U), lossv_set(LOSSV_1_B));
-            lossv_store(v.grad + i * v.step, n, lossv_sub(lossv_load(v.q + i * v.step, n, 0), t));
+            lossv_store(v.grad + i * v.grad_step, n,
+                        lossv_sub(lossv_load(v.q + i * v.step, n, 0), t));
         }
     }
 }
@@ -2356,7 +2388,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
     at.x = tile; /* few classes: turned, so that they lie across */
     at.q = at.q != NULL ? q_tile : NULL;
     at.grad = grad == NULL ? NULL : job->accumulate ? grad_tile : tile;
-    at.step = at.x_step = most;
+    at.step = at.x_step = at.grad_step = most;
     for (l = 0; l < count; l += LOSSV_N, n++) {
         const size_t lanes = lossi_least(count - l, LOSSV_N);
         LOSSI_FN(turn)(tile + l, most, rows.x + l * row, row, lanes, classes);
@@ -2378,17 +2410,17 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
 #endif
 
 /* Positions of one sample side by side: count of them, first the number of the first, k where it starts.
- * Where the classes are not too many they are read into a tile first: planes that lie a power of two
- * apart share few lines of the caches. */
+ * Where the classes are not too many they are read into a tile first, and a large gradient leaves from
+ * one: planes that lie a power of two apart share few lines of the caches. */
 LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first, size_t count,
                                    float *losses)
 {
     lossi_place at = lossi_at(job, k, job->shape.class_stride, count, first, losses);
-    float *terms = job->accumulate ? NULL : at.grad;
+    float *const grad = at.grad, *terms = job->accumulate ? NULL : grad;
     lossv_group g[LOSSI_BATCH];
     size_t l, n = 0;
 #if LOSSV_N > 1
-    float tile[LOSSI_TILE], tile2[LOSSI_TILE];
+    float tile[LOSSI_TILE], grad_tile[LOSSI_TILE];
     const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
     size_t c;
     if (classes * wide <= LOSSI_TILE) {
@@ -2398,17 +2430,22 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
                             lossv_load(at.x + c * at.step + l, count - l, 0));
         at.x = tile;
         at.x_step = wide;
-        terms = at.grad != NULL ? tile2 : NULL;
+        terms = grad != NULL ? grad_tile : NULL;
+        if (terms != NULL && job->stream) at.grad = grad_tile, at.grad_step = wide;
     }
 #endif
     for (l = 0; l < count; l += LOSSV_N, n++) {
         LOSSI_FN(group_at)(g + n, &at, l, terms);
         g[n].soon = job->x + k + l + LOSSV_N * LOSSI_BATCH;
-        g[n].soon_grad = g[n].at.grad;
+        g[n].soon_grad = grad == NULL || at.grad != grad ? NULL : grad + l;
         g[n].soon_q = job->q != NULL ? job->q + k + l + LOSSV_N * LOSSI_BATCH : NULL;
         g[n].soon_step = at.step;
     }
     LOSSI_FN(across)(job, g, n);
+#if LOSSV_N > 1
+    for (c = 0; c < classes && at.grad == grad_tile; c++)
+        LOSSI_FN(stream_out)(grad + c * at.step, grad_tile + c * wide, count);
+#endif
 }
 
 /* Takes all positions of a call. */
@@ -2442,31 +2479,39 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 }
 
 /* --- the sigmoid losses and dice ------------------------------------------------------------------
- * Elementwise, from e = e^-|x|: s(|x|) = 1 / (1 + e), s(-|x|) = e / (1 + e), sp(x) = max(x, 0) + log1p(e). */
+ * Elementwise, from e = e^-|z|: s(|z|) = 1 / (1 + e), s(-|z|) = e / (1 + e), sp(z) = max(z, 0) + log1p(e).
+ * z = x; of a hard target z = (1-2t) x, which makes s(z) the probability of the wrong answer, and with it
+ *     bce = sp(z),  dbce/dx = (1-2t) s(z),  focal = s(z)^gamma sp(z),
+ * and of dice p (1-t) + (1-p) t = s(z). */
 typedef struct lossv_elements {
-    lossv x, t, on;           /* logit (0 where ignored), target, and 1 or 0 where ignored */
-    lossv inverse, log;       /* 1 / (1 + e), log(1 + e) */
-    lossv_pair scaled;        /* B e */
-    lossv scaled_small;       /* B s(-|x|) */
-    lossv positive, negative; /* s(x), s(-x) */
+    lossv t, on;        /* target, and 1 or 0 where ignored */
+    lossv sign, z;      /* 1 - 2t of a hard target, otherwise 1; sign * x, 0 where ignored */
+    lossv e, inverse;   /* e, 1 / (1 + e) */
+    lossv scaled_small; /* B s(-|z|) */
+    lossv wrong, right; /* s(z), s(-z) */
 } lossv_elements;
 
-/* log(1 + e) for 0 <= e <= 1. Identity: log(1 + e) = log 2 + log(1 + f), f = (e - 1) / 2, beyond sqrt(2). */
+/* log(1 + e) for 0 <= e <= 1:  e + e^2 Q(e).
+ * Bound: within 5.3e-9 of log(1 + e), relative to it; coefficients as for exp. */
 LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
 {
-    const lossv zero = lossv_set(0), root = lossv_set(0.41421356f), half = lossv_set(0.5f);
-    const lossv f = lossv_if_lt(root, e, lossv_fma(e, half, lossv_set(-0.5f)), e);
-    const lossv high = lossv_if_lt(root, e, lossv_set(LOSSV_LN2_HI), zero);
-    const lossv low = lossv_if_lt(root, e, lossv_set(LOSSV_LN2_LO), zero);
-    const lossv sum = lossv_add(high, f), error = lossv_sub(f, lossv_sub(sum, high));
-    return lossv_add(sum, lossv_add(LOSSI_FN(log_rest)(f), lossv_add(error, low)));
+    const lossv e2 = lossv_mul(e, e), e4 = lossv_mul(e2, e2);
+    const lossv a = lossv_fma(lossv_set(3.33304644e-1f), e, lossv_set(-4.99999315e-1f));
+    const lossv b = lossv_fma(lossv_set(1.96921021e-1f), e, lossv_set(-2.49580190e-1f));
+    const lossv c = lossv_fma(lossv_set(1.06611282e-1f), e, lossv_set(-1.53448805e-1f));
+    lossv q = lossv_fma(lossv_set(2.00862419e-2f), e, lossv_set(-5.74572310e-2f));
+    q = lossv_fma(q, e2, lossv_fma(lossv_set(-3.29046859e-3f), e4, c));
+    q = lossv_fma(q, e4, lossv_fma(b, e2, a));
+    return lossv_fma(e2, q, e);
 }
 
 /* What a few blocks need, found step by step: the steps of one block wait for each other. */
 typedef struct lossv_strip {
-    float high[LOSSV_STRIP], low[LOSSV_STRIP];    /* B e */
-    float inverse[LOSSV_STRIP], log[LOSSV_STRIP]; /* 1 / (1 + e), log(1 + e) */
-    float t[LOSSV_STRIP], on[LOSSV_STRIP];        /* on: where some may be off */
+    float high[LOSSV_STRIP], low[LOSSV_STRIP]; /* B e */
+    float log[LOSSV_STRIP];                    /* log(1 + e) */
+    float power[LOSSV_STRIP];                  /* focal: B m^gamma */
+    float t[LOSSV_STRIP], on[LOSSV_STRIP];     /* on: where some may be off */
+    float grad[LOSSV_STRIP];                   /* on its way past the caches */
 } lossv_strip;
 
 /* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
@@ -2502,26 +2547,24 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
     }
 }
 
-/* A strip of n elements from number i on; with the low parts and the logarithms if they are wanted */
+/* A strip of n elements from number i on, all or (some) not all of which count; with the low parts and the
+ * logarithms if they are wanted */
 LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
-                                 size_t i, size_t n, int lows, int logs)
+                                 size_t i, size_t n, int lows, int logs, int some)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
+    const float *const x = at->x + i, *soon = job->stream || at->grad == NULL ? x : at->grad + i;
     size_t k;
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
-        lossv x = lossv_load(at->x + i + k, n - k, 0), s, p, e;
-        LOSSI_PREFETCH(at->x + i + k + LOSSI_SOON);
-        if (at->grad != NULL) LOSSI_PREFETCH(at->grad + i + k + LOSSI_SOON);
-        if (job->ignored) x = lossv_if_eq(lossv_load_all(y->on + k), one, x, zero);
-        p = lossv_exp(lossv_nabs(x), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
+        lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, p, e;
+        LOSSI_PREFETCH(x + k + LOSSI_SOON);
+        LOSSI_PREFETCH(soon + k + LOSSI_SOON);
+        if (some) d = lossv_if_eq(lossv_load_all(y->on + k), one, d, zero);
+        p = lossv_exp(lossv_nabs(d), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
         e = lossv_fma(s, p, s);
         lossv_store(y->high + k, LOSSV_N, e);
         if (lows) lossv_store(y->low + k, LOSSV_N, lossv_fma(s, p, lossv_sub(s, e))); /* exact */
-    }
-    for (k = 0; k < n; k += LOSSV_N) {
-        const lossv e = lossv_mul(lossv_load_all(y->high + k), small);
-        lossv_store(y->inverse + k, LOSSV_N, lossv_div(one, lossv_add(one, e)));
     }
     for (k = 0; k < n && logs; k += LOSSV_N)
         lossv_store(y->log + k, LOSSV_N,
@@ -2530,26 +2573,29 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
 
 /* Block i, number k of its strip; some: of its elements may be off */
 LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, size_t m,
-                                              const lossv_strip *strip, size_t k, int some)
+                                              const lossv_strip *strip, size_t k, int hard,
+                                              int some)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     lossv_elements y;
-    lossv small;
+    lossv high = lossv_load_all(strip->high + k), small;
     y.t = lossv_load_all(strip->t + k);
-    y.x = lossv_load(at->x + i, m, 0);
-    y.on = one;
+    y.z = lossv_load(at->x + i, m, 0);
+    y.on = y.sign = one;
     if (some) {
         y.on = lossv_load_all(strip->on + k);
-        y.x = lossv_if_eq(y.on, one, y.x, zero);
+        y.z = lossv_if_eq(y.on, one, y.z, zero);
     }
-    y.scaled.high = lossv_load_all(strip->high + k);
-    y.scaled.low = lossv_load_all(strip->low + k);
-    y.log = lossv_load_all(strip->log + k);
-    y.inverse = lossv_load_all(strip->inverse + k);
-    y.scaled_small = lossv_mul(y.scaled.high, y.inverse);
+    if (hard) {
+        y.sign = lossv_fnma(lossv_set(2), y.t, one);
+        y.z = lossv_mul(y.sign, y.z);
+    }
+    y.e = lossv_mul(high, lossv_set(LOSSV_1_B));
+    y.inverse = lossv_div(one, lossv_add(one, y.e));
+    y.scaled_small = lossv_mul(high, y.inverse);
     small = lossv_mul(y.scaled_small, lossv_set(LOSSV_1_B));
-    y.positive = lossv_if_lt(y.x, zero, small, y.inverse);
-    y.negative = lossv_if_lt(y.x, zero, y.inverse, small);
+    y.wrong = lossv_if_lt(y.z, zero, small, y.inverse);
+    y.right = lossv_if_lt(y.z, zero, y.inverse, small);
     return y;
 }
 
@@ -2559,85 +2605,80 @@ LOSSI_OP lossv LOSSI_FN(times)(lossv a, lossv b)
     return lossv_mul(a, lossv_if_eq(a, lossv_set(0), lossv_min(lossv_set(FLT_MAX), b), b));
 }
 
-/* sum of c_negative sp(-x) + c_positive sp(x) */
-LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv c_negative, lossv c_positive)
+/* sum of c_negative sp(-z) + c_positive sp(z) */
+LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv log, lossv c_negative,
+                                  lossv c_positive)
 {
-    const lossv c = lossv_if_lt(y->x, lossv_set(0), c_negative, c_positive);
-    return lossv_fma(lossv_add(c_negative, c_positive), y->log,
-                     LOSSI_FN(times)(c, lossv_abs(y->x)));
+    const lossv c = lossv_if_lt(y->z, lossv_set(0), c_negative, c_positive);
+    return lossv_fma(lossv_add(c_negative, c_positive), log, LOSSI_FN(times)(c, lossv_abs(y->z)));
 }
 
-/* Binary cross-entropy of a block; *slope is its gradient times u. The small one of s(x) and s(-x) goes
- * through B, so that the product with u is rounded once, at the end. A hard target has one of the terms. */
-LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv w, lossv wb, lossv u, int hard,
-                                lossv *slope)
+/* Binary cross-entropy of a block; *slope is its gradient times u. The small one of s(z) and s(-z) goes
+ * through B, so that the product with u is rounded once, at the end. */
+LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv log, lossv w, lossv wb, lossv u,
+                                int hard, lossv *slope)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1);
-    if (hard) { /* z = x or -x: where z < 0, x is on the wrong side */
-        const lossv z = lossv_if_eq(y->t, zero, lossv_sub(zero, y->x), y->x);
+    const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
+    if (hard) {
         const lossv c = lossv_if_eq(y->t, zero, w, wb);
-        *slope = lossv_mul(lossv_if_lt(z, zero, y->inverse, y->scaled_small), lossv_mul(c, u));
-        *slope = lossv_mul(*slope, lossv_if_lt(z, zero, one, lossv_set(LOSSV_1_B)));
-        *slope = lossv_if_eq(y->t, zero, *slope, lossv_sub(zero, *slope));
-        return LOSSI_FN(times)(c, lossv_add(y->log, lossv_max(lossv_sub(zero, z), zero)));
+        *slope = lossv_mul(lossv_if_lt(y->z, zero, y->scaled_small, y->inverse), lossv_mul(c, u));
+        *slope = lossv_mul(*slope, lossv_mul(y->sign, lossv_if_lt(y->z, zero, small, one)));
+        return LOSSI_FN(times)(c, lossv_add(log, lossv_max(y->z, zero)));
     } else {
         const lossv large = lossv_mul(y->inverse, u);
-        const lossv small = lossv_mul(lossv_mul(y->scaled_small, u), lossv_set(LOSSV_1_B));
+        const lossv little = lossv_mul(lossv_mul(y->scaled_small, u), small);
         const lossv negative = lossv_mul(wb, y->t);
         const lossv positive = lossv_mul(w, lossv_sub(one, y->t));
-        *slope = lossv_sub(lossv_mul(positive, lossv_if_lt(y->x, zero, small, large)),
-                           lossv_mul(negative, lossv_if_lt(y->x, zero, large, small)));
-        return LOSSI_FN(softplus)(y, negative, positive);
+        *slope = lossv_sub(lossv_mul(positive, lossv_if_lt(y->z, zero, little, large)),
+                           lossv_mul(negative, lossv_if_lt(y->z, zero, large, little)));
+        return LOSSI_FN(softplus)(y, log, negative, positive);
     }
 }
 
-/* B m^gamma of a block. Identity: with c1, c2 = 1-t, t for x >= 0 and t, 1-t for x < 0, m = M / (1 + e),
- * M = c1 + c2 e; for a hard target M is 1 on the wrong side and e on the right one. */
-LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, float gamma, int hard)
+/* B m^gamma of a block; low: of B e. Identity: m = M / (1 + e); for a hard target M is e for z < 0 and 1
+ * otherwise; for a soft one c1 + c2 e, with c1, c2 = t, 1-t for x < 0 and 1-t, t otherwise. */
+LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, lossv high, lossv low, float gamma,
+                                      int hard)
 {
-    const lossv zero = lossv_set(0), big = lossv_set(LOSSV_B), small = lossv_set(LOSSV_1_B);
+    const lossv zero = lossv_set(0), big = lossv_set(LOSSV_B);
     lossv_pair M, e;
-    e.high = lossv_mul(y->scaled.high, small);
-    e.low = lossv_mul(y->scaled.low, small);
+    e.high = y->e;
+    e.low = lossv_mul(low, lossv_set(LOSSV_1_B));
     if (hard) {
-        const lossv z = lossv_if_eq(y->t, zero, lossv_sub(zero, y->x), y->x);
-        M.high = lossv_if_lt(z, zero, big, y->scaled.high);
-        M.low = lossv_if_lt(z, zero, zero, y->scaled.low);
+        M.high = lossv_if_lt(y->z, zero, high, big);
+        M.low = lossv_if_lt(y->z, zero, low, zero);
     } else {
         const lossv n = lossv_sub(lossv_set(1), y->t);
-        const lossv c1 = lossv_if_lt(y->x, zero, y->t, n), c2 = lossv_if_lt(y->x, zero, n, y->t);
-        M.high = lossv_two_sum(lossv_mul(c1, big), lossv_mul(c2, y->scaled.high), &M.low);
-        M.low = lossv_fma(c2, y->scaled.low, M.low);
+        const lossv c1 = lossv_if_lt(y->z, zero, y->t, n), c2 = lossv_if_lt(y->z, zero, n, y->t);
+        M.high = lossv_two_sum(lossv_mul(c1, big), lossv_mul(c2, high), &M.low);
+        M.low = lossv_fma(c2, low, M.low);
     }
     return LOSSI_FN(focus)(LOSSI_FN(divide)(M, e, y->inverse, 1), gamma);
 }
 
 /* Sigmoid focal of a block, P = B m^gamma; *slope is its gradient times u. Identity: m^(gamma-1) p (1-p) =
  * m^gamma v, v = p (1-p) / m = (e / M) / (1 + e), and for a hard target 1 - m. */
-LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv P, float alpha, float gamma,
-                                       lossv u, int hard, lossv *slope)
+LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv log, lossv P, float alpha,
+                                       float gamma, lossv u, int hard, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
     const lossv negative = lossv_sub(one, y->t), weight = lossv_set(alpha < 0 ? 1 : alpha);
     const lossv other = lossv_set(alpha < 0 ? 1 : 1 - alpha), g = lossv_set(gamma);
-    const lossv odd = lossv_mul(y->scaled_small, small);
     lossv a, bce, v;
     if (hard) {
-        const lossv z = lossv_if_eq(y->t, zero, lossv_sub(zero, y->x), y->x);
-        bce = lossv_add(y->log, lossv_max(lossv_sub(zero, z), zero));
-        v = lossv_mul(lossv_if_lt(z, zero, odd, y->inverse), g);
-        v = lossv_add(LOSSI_FN(times)(v, bce), lossv_if_lt(z, zero, y->inverse, odd));
-        v = lossv_if_eq(y->t, zero, v, lossv_sub(zero, v));
+        bce = lossv_add(log, lossv_max(y->z, zero));
+        v = lossv_add(LOSSI_FN(times)(lossv_mul(g, y->right), bce), y->wrong);
+        v = lossv_mul(v, y->sign);
         a = lossv_if_eq(y->t, zero, other, weight);
     } else {
-        const lossv c1 = lossv_if_lt(y->x, zero, y->t, negative),
-                    c2 = lossv_if_lt(y->x, zero, negative, y->t);
-        const lossv e = lossv_mul(y->scaled.high, small), M = lossv_fma(c2, e, c1);
-        bce = LOSSI_FN(softplus)(y, y->t, negative);
-        v = lossv_if_eq(c1, zero, lossv_set(1), lossv_div(e, M));
+        const lossv c1 = lossv_if_lt(y->z, zero, y->t, negative),
+                    c2 = lossv_if_lt(y->z, zero, negative, y->t);
+        const lossv M = lossv_fma(c2, y->e, c1);
+        bce = LOSSI_FN(softplus)(y, log, y->t, negative);
+        v = lossv_if_eq(c1, zero, one, lossv_div(y->e, M));
         v = lossv_mul(lossv_mul(g, lossv_sub(negative, y->t)), lossv_mul(v, y->inverse));
         v = LOSSI_FN(times)(v, bce);
-        v = lossv_add(v, lossv_sub(lossv_mul(negative, y->positive), lossv_mul(y->t, y->negative)));
+        v = lossv_add(v, lossv_sub(lossv_mul(negative, y->wrong), lossv_mul(y->t, y->right)));
         a = alpha < 0 ? one : lossv_fma(weight, y->t, lossv_mul(other, negative));
     }
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), small);
@@ -2654,53 +2695,107 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
     return at->step == 1 ? lossv_load(weight + i, m, 0) : lossv_set(weight[at->plane]);
 }
 
+/* A strip of a sigmoid loss, n elements from number i on; returns the sum of its losses.
+ * plain: hard targets that all count, whole blocks, and no option. */
+LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
+                                       lossv_strip *strip, float *grad, size_t i, size_t n,
+                                       int focal, int plain)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const int hard = plain || at->q == NULL;
+    const int some = !plain && (n % LOSSV_N != 0 || job->ignored);
+    const float *const weight = plain ? NULL : job->weight;
+    const float *const positive = plain ? NULL : job->positive;
+    const float *const upstream = plain ? NULL : job->upstream;
+    const float gamma = job->gamma, alpha = job->alpha, factor = job->factor;
+    lossv part = zero;
+    size_t k;
+    LOSSI_FN(strip_at)(strip, job, at, i, n, focal, 1, some);
+    for (k = 0; k < n && focal; k += LOSSV_N) {
+        const lossv_elements y =
+            LOSSI_FN(elements_at)(at, i + k, some ? n - k : LOSSV_N, strip, k, hard, some);
+        const lossv high = lossv_load_all(strip->high + k), low = lossv_load_all(strip->low + k);
+        lossv_store(strip->power + k, LOSSV_N, LOSSI_FN(focal_factor)(&y, high, low, gamma, hard));
+    }
+    for (k = 0; k < n; k += LOSSV_N) {
+        const size_t m = some ? n - k : LOSSV_N;
+        const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
+        const lossv log = lossv_load_all(strip->log + k);
+        const lossv u =
+            upstream != NULL ? lossv_load(upstream + at->first + i + k, m, 0) : lossv_set(factor);
+        lossv slope, l;
+        if (focal) {
+            const lossv power = lossv_load_all(strip->power + k);
+            l = LOSSI_FN(sigmoid_focal)(&y, log, power, alpha, gamma, u, hard, &slope);
+        } else {
+            const lossv w = LOSSI_FN(weights_at)(weight, at, i + k, m);
+            const lossv b = LOSSI_FN(weights_at)(positive, at, i + k, m);
+            l = LOSSI_FN(binary)(&y, log, w, lossv_mul(w, b), u, hard, &slope);
+        }
+        if (some) {
+            l = lossv_if_eq(y.on, one, l, zero);
+            slope = lossv_if_eq(y.on, one, slope, zero);
+        }
+        part = lossv_add(part, l);
+        if (!plain && at->loss != NULL) lossv_store(at->loss + i + k, m, l);
+        if (grad == NULL) continue;
+        if (!plain && job->accumulate) slope = lossv_add(lossv_load(grad + k, m, 0), slope);
+        lossv_store(grad + k, m, slope);
+    }
+    return part;
+}
+
 /* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum of its losses. */
 LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int focal)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1);
-    const int hard = at->q == NULL;
+    const int plain = at->q == NULL && !job->ignored && !job->accumulate && at->loss == NULL &&
+                      job->weight == NULL && job->positive == NULL && job->upstream == NULL;
     lossv_strip strip;
     lossv_pair total = {lossv_set(0), lossv_set(0)};
-    size_t i, k;
-    strip.on[0] = strip.low[0] = strip.log[0] = strip.high[0] = 0; /* for gcc */
+    size_t i;
+    strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
-        const int some = n % LOSSV_N != 0 || job->ignored;
-        lossv part = zero;
-        LOSSI_FN(strip_at)(&strip, job, at, i, n, focal, 1);
-        for (k = 0; k < n && focal; k += LOSSV_N) {
-            const lossv_elements y =
-                LOSSI_FN(elements_at)(at, i + k, some ? n - k : LOSSV_N, &strip, k, some);
-            lossv_store(strip.low + k, LOSSV_N, LOSSI_FN(focal_factor)(&y, job->gamma, hard));
-        }
-        for (k = 0; k < n; k += LOSSV_N) {
-            const size_t m = some ? n - k : LOSSV_N;
-            const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, &strip, k, some);
-            const lossv u = job->upstream != NULL
-                                ? lossv_load(job->upstream + at->first + i + k, m, 0)
-                                : lossv_set(job->factor);
-            lossv slope, l;
-            if (focal) {
-                l = LOSSI_FN(sigmoid_focal)(&y, y.scaled.low, job->alpha, job->gamma, u, hard,
-                                            &slope);
-            } else {
-                const lossv w = LOSSI_FN(weights_at)(job->weight, at, i + k, m);
-                const lossv b = LOSSI_FN(weights_at)(job->positive, at, i + k, m);
-                l = LOSSI_FN(binary)(&y, w, lossv_mul(w, b), u, hard, &slope);
-            }
-            if (some) {
-                l = lossv_if_eq(y.on, one, l, zero);
-                slope = lossv_if_eq(y.on, one, slope, zero);
-            }
-            part = lossv_add(part, l);
-            if (at->loss != NULL) lossv_store(at->loss + i + k, m, l);
-            if (at->grad == NULL) continue;
-            if (job->accumulate) slope = lossv_add(lossv_load(at->grad + i + k, m, 0), slope);
-            lossv_store(at->grad + i + k, m, slope);
-        }
+        float *const grad = job->stream ? strip.grad : at->grad != NULL ? at->grad + i : NULL;
+        lossv part;
+        if (plain && n % LOSSV_N == 0)
+            part = LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1);
+        else
+            part = LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0);
+        if (job->stream) LOSSI_FN(stream_out)(at->grad + i, grad, n);
         lossv_accumulate(&total, part);
     }
     return LOSSI_FN(sum)(total);
+}
+
+/* The sums of dice over a strip, n elements from number i on, and, where there is room for it, B p (1-p)
+ * of them; of a hard target the sign remembers it. plain: hard targets that all count, whole blocks. */
+LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, lossv_strip *strip,
+                                   float *bump, size_t i, size_t n, int plain, lossv_pair *V,
+                                   lossv_pair *I)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const int hard = plain || at->q == NULL;
+    const int some = !plain && (n % LOSSV_N != 0 || job->ignored);
+    lossv V_part = zero, I_part = zero;
+    size_t k;
+    LOSSI_FN(strip_at)(strip, job, at, i, n, 0, 0, some);
+    for (k = 0; k < n; k += LOSSV_N) {
+        const size_t m = some ? n - k : LOSSV_N;
+        const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
+        lossv right = lossv_mul(y.t, hard ? y.right : y.wrong), wrong = y.wrong;
+        if (!hard) wrong = lossv_fma(y.t, y.right, lossv_mul(lossv_sub(one, y.t), y.wrong));
+        if (some) {
+            right = lossv_if_eq(y.on, one, right, zero);
+            wrong = lossv_if_eq(y.on, one, wrong, zero);
+        }
+        I_part = lossv_add(I_part, right);
+        V_part = lossv_add(V_part, wrong);
+        if (bump != NULL)
+            lossv_store(bump + k, m, lossv_mul(y.scaled_small, lossv_mul(y.inverse, y.sign)));
+    }
+    lossv_accumulate(I, I_part);
+    lossv_accumulate(V, V_part);
 }
 
 /* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
@@ -2710,38 +2805,20 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     const lossv zero = lossv_set(0), one = lossv_set(1);
     lossv_pair V = {lossv_set(0), lossv_set(0)}, I = V;
     const int hard = at->q == NULL, stored = at->grad != NULL && !job->accumulate;
+    const int plain = hard && !job->ignored;
     lossv_strip strip;
     lossv u, c0, c1;
     lossi_sum sum;
     float v, i2, d, loss, K, K2;
     size_t i, k;
-    strip.on[0] = strip.low[0] = strip.log[0] = strip.high[0] = 0; /* for gcc */
+    strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
-        const int some = n % LOSSV_N != 0 || job->ignored;
-        lossv V_part = zero, I_part = zero;
-        LOSSI_FN(strip_at)(&strip, job, at, i, n, 0, 0);
-        for (k = 0; k < n; k += LOSSV_N) {
-            const size_t m = some ? n - k : LOSSV_N;
-            const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, &strip, k, some);
-            lossv right = lossv_mul(y.t, y.positive);
-            lossv wrong =
-                hard ? lossv_if_eq(y.t, zero, y.positive, y.negative)
-                     : lossv_fma(y.t, y.negative, lossv_mul(lossv_sub(one, y.t), y.positive));
-            if (some) {
-                right = lossv_if_eq(y.on, one, right, zero);
-                wrong = lossv_if_eq(y.on, one, wrong, zero);
-            }
-            I_part = lossv_add(I_part, right);
-            V_part = lossv_add(V_part, wrong);
-            if (stored) { /* of a hard target the sign remembers it */
-                const lossv bump = lossv_mul(y.scaled_small, y.inverse);
-                lossv_store(at->grad + i + k, m,
-                            hard ? lossv_if_eq(y.t, zero, bump, lossv_sub(zero, bump)) : bump);
-            }
-        }
-        lossv_accumulate(&I, I_part);
-        lossv_accumulate(&V, V_part);
+        float *const bump = stored ? at->grad + i : NULL;
+        if (plain && n % LOSSV_N == 0)
+            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 1, &V, &I);
+        else
+            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
     }
     sum = LOSSI_FN(sum)(V);
     v = (float)lossi_total(&sum);
@@ -2751,41 +2828,37 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     d = v + i2;
     loss = v / d;
     if (at->grad == NULL) return loss;
-    i2 = i2 / d / d; /* of the gradient of p (1-p) for t = 0; -v for t = 1 */
+    i2 = i2 / d / d; /* of the gradient of p (1-p) for t = 0, and of -p (1-p) for t = 1: v */
     v = (v / d + v / d) / d + i2;
     K = (job->upstream != NULL ? job->upstream[at->plane] : job->factor) * LOSSV_1_B;
     K2 = 1;
     if (i2 * (K < 0 ? -K : K) < LOSSI_TINY)
         K2 = K, K = 1; /* the products would not be normal numbers */
     c0 = lossv_set(i2 * K);
-    c1 = lossv_set(-v * K);
+    c1 = lossv_set(v * K);
     u = lossv_set(K2);
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
-        if (!stored)
-            LOSSI_FN(strip_at)(&strip, job, at, i, n, 0, 0);
-        else if (!hard || job->ignored)
-            LOSSI_FN(targets_at)(&strip, job, at, i, n);
+        float *const to = at->grad + i;
+        float *const bump = stored ? to : strip.grad;
+        if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
+        if (plain && stored && !some) { /* nothing to look at in each block */
+            for (k = 0; k < n; k += LOSSV_N) {
+                const lossv y = lossv_load_all(to + k), c = lossv_if_lt(y, zero, c1, c0);
+                lossv_store(to + k, LOSSV_N, lossv_mul(lossv_mul(y, c), u));
+            }
+            continue;
+        }
+        if (stored) LOSSI_FN(targets_at)(&strip, job, at, i, n);
         for (k = 0; k < n; k += LOSSV_N) {
-            const size_t m = some ? n - k : LOSSV_N;
-            float *const to = at->grad + i + k;
-            lossv y, c;
-            if (stored) {
-                y = lossv_load(to, m, 0);
-            } else {
-                const lossv_elements again = LOSSI_FN(elements_at)(at, i + k, m, &strip, k, some);
-                y = lossv_mul(again.scaled_small, again.inverse);
-            }
-            if (hard && stored) {
-                c = lossv_if_lt(y, zero, lossv_sub(zero, c1), c0);
-            } else {
-                const lossv t = lossv_load_all(strip.t + k);
-                c = lossv_fma(t, c1, lossv_mul(lossv_sub(one, t), c0));
-            }
+            const lossv t = lossv_load_all(strip.t + k), old = lossv_load(to + k, n - k, 0);
+            lossv y = lossv_load(bump + k, n - k, 0);
+            lossv c = lossv_fnma(t, c1, lossv_mul(lossv_sub(one, t), c0));
+            if (hard) c = lossv_if_lt(y, zero, c1, c0);
             y = lossv_mul(lossv_mul(y, c), u);
-            if (job->ignored) y = lossv_if_eq(lossv_load_all(strip.on + k), one, y, zero);
-            lossv_store(to, m, stored ? y : lossv_add(lossv_load(to, m, 0), y));
+            if (some) y = lossv_if_eq(lossv_load_all(strip.on + k), one, y, zero);
+            lossv_store(to + k, n - k, stored ? y : lossv_add(old, y));
         }
     }
     return loss;
@@ -2951,6 +3024,7 @@ static const lossi_kernels LOSSI_FN(kernels) = {
 #undef lossr_steps
 #undef lossr_store
 #undef lossr_store_part
+#undef lossr_stream
 #undef lossr_sub
 #undef lossr_u8
 #undef LOSSI_BATCH
@@ -3434,11 +3508,14 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
         job.losses = out;
     }
     job.accumulate = o->accumulate;
+    job.stream = grad != NULL && grad != x && !o->accumulate &&
+                 call->shape.samples * call->shape.classes * call->shape.positions >= LOSSI_LARGE;
     job.log_sum_exp = o->log_sum_exp;
     if (loss & LOSSI_SOFTMAX)
         lossi_use()->softmax(&job);
     else
         lossi_use()->planes(&job);
+    if (job.stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
     call->sum = job.sum;
     return lossi_end(call, out);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #define LOSSI_TEST /* offers "scalar" beside the sets of the CPU */
+#define LOSSI_LARGE 1000 /* so that gradients of a test go past the caches too */
 #define LOSSES_IMPLEMENTATION
 #include "../losses.h"
 #include "check.h"
