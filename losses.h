@@ -372,6 +372,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_AVX2   3
 #define LOSSI_AVX512 4
 #define LOSSI_NEON   5
+#define LOSSI_RVV    6
+#define LOSSI_VSX    7
+#define LOSSI_WASM   8
 
 #define LOSSI_AGAIN 1 /* the file can be read again: a copy pasted into another file cannot */
 #if defined(__has_include) && !defined(_MSC_VER)
@@ -380,13 +383,20 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_AGAIN 0
 #endif
 #endif
-#define LOSSI_X86 0
 #define LOSSI_AVX 0 /* the further sets of x86 can be compiled and chosen */
-#define LOSSI_ARM 0
-#if defined(LOSSES_NO_SIMD) || defined(__TINYC__)
+#if defined(__clang__) && defined(__has_builtin)
+#if __has_builtin(__builtin_elementwise_fma)
+#define LOSSI_VECTORS 1 /* the compiler has vectors of its own, with a fused multiply-add */
+#endif
+#elif defined(__GNUC__) && !defined(__TINYC__)
+#define LOSSI_VECTORS 1
+#endif
+#ifdef LOSSES_NO_SIMD
+#define LOSSI_BASE LOSSI_SINGLE /* the set that is compiled in place */
+#elif defined(__TINYC__)
+#define LOSSI_BASE LOSSI_SCALAR
 #elif defined(_M_X64) || (defined(__x86_64__) && defined(__GNUC__))
-#undef LOSSI_X86
-#define LOSSI_X86 1
+#define LOSSI_BASE LOSSI_SSE2
 #include <immintrin.h>
 #if defined(_MSC_VER) && defined(__clang__) /* clang-cl hides these unless -mavx.. is given */
 #include <avxintrin.h>
@@ -406,14 +416,25 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #endif
 #elif defined(__aarch64__) || defined(_M_ARM64) || \
     (defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4))
-#undef LOSSI_ARM
-#define LOSSI_ARM 1
+#define LOSSI_BASE LOSSI_NEON
 #include <arm_neon.h>
+#elif defined(__riscv_v) && defined(LOSSI_VECTORS)
+#define LOSSI_BASE LOSSI_RVV
+#elif defined(__VSX__) && defined(LOSSI_VECTORS)
+#define LOSSI_BASE LOSSI_VSX
+#elif defined(__wasm_simd128__)
+#define LOSSI_BASE LOSSI_WASM
+#else
+#define LOSSI_BASE LOSSI_SCALAR
 #endif
 
 /* The arithmetic below is meant as written, also where the including program is compiled with -Ofast
  * or -ffast-math: no fused multiply-add but where it says so, and nothing re-associated. */
 #if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wunknown-warning-option"
+#pragma clang diagnostic ignored "-Wignored-pragmas" /* not every target has the first two */
+#pragma clang diagnostic ignored "-Wdeprecated-altivec-src-compat"
 #pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma clang fp contract(off)
@@ -445,7 +466,7 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_ATOMIC_SET(p, v) (*(volatile int *)(p) = (v))
 #endif
 
-#if LOSSI_X86
+#if LOSSI_BASE == LOSSI_SSE2
 #define LOSSI_FENCE() _mm_sfence()
 #else
 #define LOSSI_FENCE() ((void)0)
@@ -694,20 +715,12 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define LOSSI_PASS LOSSI_AVX2
 #include LOSSES_FILE
 #endif
-#if defined(LOSSI_TEST) && (LOSSI_X86 || LOSSI_ARM) && LOSSI_AGAIN
+#if defined(LOSSI_TEST) && LOSSI_BASE > LOSSI_SCALAR && LOSSI_AGAIN
 #define LOSSI_PASS LOSSI_SCALAR
 #include LOSSES_FILE
 #endif
 #undef LOSSI_INNER
-#if LOSSI_X86
-#define LOSSI_PASS LOSSI_SSE2
-#elif LOSSI_ARM
-#define LOSSI_PASS LOSSI_NEON
-#elif defined(LOSSES_NO_SIMD)
-#define LOSSI_PASS LOSSI_SINGLE
-#else
-#define LOSSI_PASS LOSSI_SCALAR
-#endif
+#define LOSSI_PASS LOSSI_BASE
 #endif /* LOSSES_IMPLEMENTATION */
 #endif /* LOSSI_INNER */
 
@@ -883,45 +896,65 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
     (vget_lane_u64(vreinterpret_u64_u32(vorr_u32(vget_low_u32(mask), vget_high_u32(mask))), 0) != 0)
 #endif
 
-#else /* plain C: one number at a time, or the compiler's own vectors of 4 */
-#define LOSSI_NAME "scalar"
-#define LOSSI_TARGET
-#define LOSSV_FUSED 0
+#else /* plain C: one number at a time, or the compiler's own vectors */
+#if LOSSI_PASS == LOSSI_RVV
+#define LOSSI_NAME  "rvv"
+#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, rvv)
+#elif LOSSI_PASS == LOSSI_VSX
+#define LOSSI_NAME  "vsx"
+#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, vsx)
+#elif LOSSI_PASS == LOSSI_WASM
+#define LOSSI_NAME  "wasm"
+#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, wasm)
+#else
+#define LOSSI_NAME  "scalar"
 #define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, scalar)
-#if LOSSI_PASS == LOSSI_SCALAR && defined(__GNUC__) && !defined(__TINYC__)
-#define LOSSV_W          4
-typedef float LOSSI_FN(reg) __attribute__((vector_size(16)));
-typedef float LOSSI_FN(unaligned) __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t LOSSI_FN(int) __attribute__((vector_size(16)));
-typedef uint32_t LOSSI_FN(uint) __attribute__((vector_size(16)));
-#define LOSSV_SET(x)     x, x, x, x
+#endif
+#define LOSSI_TARGET
+#if LOSSI_PASS != LOSSI_SINGLE && defined(__GNUC__) && !defined(__TINYC__)
+#define LOSSV_FUSED      (LOSSI_PASS == LOSSI_RVV || LOSSI_PASS == LOSSI_VSX)
+#define LOSSV_W          (LOSSI_PASS == LOSSI_RVV ? 16 : 4) /* 16 are one group of registers there */
+typedef float LOSSI_FN(reg) __attribute__((vector_size(4 * LOSSV_W)));
+typedef float LOSSI_FN(unaligned) __attribute__((vector_size(4 * LOSSV_W), aligned(4), may_alias));
+typedef int32_t LOSSI_FN(int) __attribute__((vector_size(4 * LOSSV_W)));
+typedef uint32_t LOSSI_FN(uint) __attribute__((vector_size(4 * LOSSV_W)));
 #define lossr_bits(a)    ((LOSSI_FN(uint))(a))
 #define lossr_float(u)   ((LOSSI_FN(reg))(u))
 #define lossr_convert(u) __builtin_convertvector((LOSSI_FN(int))(u), LOSSI_FN(reg))
 #define lossr_if(mask, x, y) \
     ((LOSSI_FN(reg))(((mask) & (LOSSI_FN(int))(x)) | (~(mask) & (LOSSI_FN(int))(y))))
 #define lossr_any(mask) LOSSI_FN(some)(mask)
+#define lossr_set(x)    LOSSI_FN(all)(x)
 #else
+#define LOSSV_FUSED          0
 #define LOSSV_W              1
 typedef float LOSSI_FN(reg);
 typedef float LOSSI_FN(unaligned);
-#define LOSSV_SET(x)         x
 #define lossr_bits(a)        lossi_bits(a)
 #define lossr_float(u)       lossi_float(u)
 #define lossr_convert(u)     ((float)(int32_t)(u))
 #define lossr_if(mask, x, y) ((mask) ? (x) : (y))
 #define lossr_any(mask)      (mask)
+#define lossr_set(x)         (x)
 #endif
-#define lossr                 LOSSI_FN(reg)
-#define lossr_set(x)          LOSSI_FN(all)(x)
-#define lossr_load(p)         (*(const LOSSI_FN(unaligned) *)(p))
-#define lossr_store(p, a)     (*(LOSSI_FN(unaligned) *)(p) = (a))
-#define lossr_add(a, b)       ((a) + (b))
-#define lossr_sub(a, b)       ((a) - (b))
-#define lossr_mul(a, b)       ((a) * (b))
-#define lossr_div(a, b)       ((a) / (b))
-#define lossr_fma(a, b, c)    ((a) * (b) + (c))
-#define lossr_fnma(a, b, c)   ((c) - (a) * (b))
+#define LOSSV_PLAIN
+#define lossr             LOSSI_FN(reg)
+#define lossr_load(p)     (*(const LOSSI_FN(unaligned) *)(p))
+#define lossr_store(p, a) (*(LOSSI_FN(unaligned) *)(p) = (a))
+#define lossr_add(a, b)   ((a) + (b))
+#define lossr_sub(a, b)   ((a) - (b))
+#define lossr_mul(a, b)   ((a) * (b))
+#define lossr_div(a, b)   ((a) / (b))
+#if !LOSSV_FUSED
+#define lossr_fma(a, b, c)  ((a) * (b) + (c))
+#define lossr_fnma(a, b, c) ((c) - (a) * (b))
+#elif defined(__clang__)
+#define lossr_fma(a, b, c)  __builtin_elementwise_fma(a, b, c)
+#define lossr_fnma(a, b, c) __builtin_elementwise_fma(-(a), b, c)
+#else
+#define lossr_fma(a, b, c)  LOSSI_FN(fused)(a, b, c)
+#define lossr_fnma(a, b, c) LOSSI_FN(fused)(-(a), b, c)
+#endif
 #define lossr_lt(a, b)        ((a) < (b))
 #define lossr_eq(a, b)        ((a) == (b))
 #define lossr_min(a, b)       lossr_if((a) < (b), a, b)
@@ -1052,18 +1085,28 @@ typedef struct lossv {
     lossr r[LOSSV_R];
 } lossv;
 
-#if LOSSI_PASS == LOSSI_SINGLE || LOSSI_PASS == LOSSI_SCALAR
+#if LOSSV_W > 1 && defined(LOSSV_PLAIN)
 LOSSI_OP lossr LOSSI_FN(all)(float x)
 {
-    const lossr all = {LOSSV_SET(x)};
-    return all;
+    const lossr zero = {0};
+    return x - zero;
 }
-#endif
-#if LOSSV_W == 4 && LOSSI_PASS == LOSSI_SCALAR
+
 LOSSI_OP int LOSSI_FN(some)(LOSSI_FN(int) mask)
 {
-    return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+    int32_t some = 0, l;
+    for (l = 0; l < LOSSV_W; l++) some |= mask[l];
+    return some != 0;
 }
+
+#if LOSSV_FUSED && !defined(__clang__)
+LOSSI_OP lossr LOSSI_FN(fused)(lossr a, lossr b, lossr c)
+{
+    int l;
+    for (l = 0; l < LOSSV_W; l++) c[l] = __builtin_fmaf(a[l], b[l], c[l]);
+    return c;
+}
+#endif
 #endif
 
 #if LOSSI_PASS == LOSSI_NEON && !defined(__aarch64__) && !defined(_M_ARM64)
@@ -2972,7 +3015,12 @@ LOSSI_KERNEL void LOSSI_FN(map)(int which, float *y, const float *x, size_t n)
 }
 #endif
 
+#ifdef LOSSI_INNER
 static const lossi_kernels LOSSI_FN(kernels) = {
+#else
+static const lossi_kernels lossi_base = {
+#endif
+
     LOSSI_NAME,          LOSSI_FN(softmax),   LOSSI_FN(planes), LOSSI_FN(cross_entropy_row),
     LOSSI_FN(focal_row), LOSSI_FN(dice_mask),
 #ifdef LOSSI_TEST
@@ -2990,6 +3038,7 @@ static const lossi_kernels LOSSI_FN(kernels) = {
 #undef LOSSV_N
 #undef LOSSV_ON
 #undef LOSSV_ONES
+#undef LOSSV_PLAIN
 #undef LOSSV_R
 #undef LOSSV_STRIP
 #undef LOSSV_W
@@ -3372,14 +3421,8 @@ static const lossi_kernels *const lossi_table[] = {
     &lossi_kernels_avx512,
     &lossi_kernels_avx2,
 #endif
-#if LOSSI_X86
-    &lossi_kernels_sse2,
-#elif LOSSI_ARM
-    &lossi_kernels_neon,
-#else
-    &lossi_kernels_scalar,
-#endif
-#if defined(LOSSI_TEST) && (LOSSI_X86 || LOSSI_ARM) && LOSSI_AGAIN
+    &lossi_base,
+#if defined(LOSSI_TEST) && LOSSI_BASE > LOSSI_SCALAR && LOSSI_AGAIN
     &lossi_kernels_scalar,
 #endif
 };
@@ -4010,6 +4053,7 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
 #endif
 #if defined(__clang__)
 #pragma float_control(pop)
+#pragma clang diagnostic pop
 #elif defined(__GNUC__)
 #pragma GCC pop_options
 #elif defined(_MSC_VER)
