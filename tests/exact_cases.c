@@ -411,6 +411,62 @@ static void sigmoid_losses(void)
     }
 }
 
+/* Where errors vary from element to element: many of them */
+static void many(void)
+{
+    static const size_t counts[] = {2, 4, 17, 100};
+    size_t i;
+    int soft;
+    for (i = 0; i < COUNT(gammas); i++) {
+        begin("focal, γ 0 to 5", FOCAL, losses_rows(3000, i % 2 ? 2 : 5), 3);
+        at->gamma = gammas[i];
+        at->options.reduction = LOSSES_NONE;
+        say(", γ %g", (double)at->gamma);
+        run();
+        for (soft = 0; soft < 2; soft++) {
+            begin(soft ? "sigmoid focal, probabilities" : "sigmoid focal, masks", SIGMOID_FOCAL,
+                  losses_masks(1, 20000), 4);
+            if (soft) soft_masks();
+            at->gamma = gammas[i];
+            at->options.reduction = LOSSES_NONE;
+            say(", γ %g", (double)at->gamma);
+            run();
+        }
+    }
+    for (soft = 0; soft < 2; soft++) {
+        begin(soft ? "binary cross-entropy, probabilities" : "binary cross-entropy, masks",
+              BINARY_CROSS_ENTROPY, losses_masks(1, 50000), 4);
+        if (soft) soft_masks();
+        at->options.reduction = LOSSES_NONE;
+        run();
+    }
+    for (i = 0; i < COUNT(counts); i++) {
+        const losses_shape shape = losses_rows(100000 / counts[i], counts[i]);
+        begin("... probability targets", CROSS_ENTROPY, shape, 2);
+        probabilities(WITH_ZEROS);
+        at->options.label_smoothing = 0.1f;
+        say(", e 0.1");
+        run();
+        begin("... one-hot probability targets", CROSS_ENTROPY, shape, 2);
+        probabilities(ONE_HOT);
+        at->options.label_smoothing = 0.1f;
+        say(", e 0.1");
+        run();
+        begin("... label smoothing and class weights", CROSS_ENTROPY, shape, 2);
+        weights();
+        at->options.label_smoothing = 0.1f;
+        say(", e 0.1");
+        run();
+        begin("... z-loss", CROSS_ENTROPY, shape, 2);
+        at->options.z_loss = 0.01f;
+        say(", z 0.01");
+        run();
+    }
+    begin("dice, probabilities", DICE, losses_masks(5, 10000), 3);
+    soft_masks();
+    run();
+}
+
 static void dice(void)
 {
     static const float scales[] = {0, 1, 100}, epsilons[] = {0, 1, 1e-3f};
@@ -590,6 +646,7 @@ void exact_cases(void)
     focal();
     sigmoid_losses();
     dice();
+    many();
     log_softmax();
     rows();
     ignored();
