@@ -507,16 +507,16 @@ typedef struct lossi_job {
     const float *q; /* float targets, or the upstream of the log-softmax gradient; or NULL */
     losses_targets targets;
     int64_t ignore;
-    int ignored;            /* some targets are */
-    int any;                /* masks: anything but 0 is 1 */
-    float keep, uniform;    /* 1 - e and e / C of label smoothing */
-    float alpha, gamma;     /* sigmoid focal: alpha < 0 means off */
-    float z_loss, smooth;   /* dice: smooth = eps * scale */
-    const float *weight;    /* per class: class_weight, or class_alpha in focal */
-    losses_wide all_weight; /* label smoothing: the sum of the class weights */
-    const float *positive;  /* per class: positive_weight */
-    const float *upstream;  /* one per loss, or NULL: factor */
-    float factor;           /* of every gradient: upstream / D */
+    int ignored;               /* some targets are */
+    int any;                   /* masks: anything but 0 is 1 */
+    losses_wide keep, uniform; /* 1 - e and e / C of label smoothing */
+    float alpha, gamma;        /* sigmoid focal: alpha < 0 means off */
+    float z_loss, smooth;      /* dice: smooth = eps * scale */
+    const float *weight;       /* per class: class_weight, or class_alpha in focal */
+    losses_wide all_weight;    /* label smoothing: the sum of the class weights */
+    const float *positive;     /* per class: positive_weight */
+    const float *upstream;     /* one per loss, or NULL: factor */
+    float factor;              /* of every gradient: upstream / D */
     int accumulate;
     int stream; /* the gradient is more than caches hold: past them to memory */
     float *log_sum_exp;
@@ -575,8 +575,10 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     job.targets = targets;
     job.ignore = -100;
     job.ignored = job.any = job.accumulate = job.stream = 0;
-    job.keep = job.alpha = 1;
-    job.uniform = job.gamma = job.z_loss = job.smooth = 0;
+    job.keep = 1;
+    job.alpha = 1;
+    job.uniform = 0;
+    job.gamma = job.z_loss = job.smooth = 0;
     job.weight = job.positive = job.upstream = NULL;
     job.all_weight = 0;
     job.factor = factor;
@@ -1619,7 +1621,8 @@ typedef struct lossv_group {
     int known;         /* t, r and x_r are there, and not only mark and x_t */
     lossv mark;        /* across: r as a number, where it is below LOSSI_EXACT */
     lossv x_t, x_z, w; /* logits of the target and of the first r, weight of the target */
-    float u[LOSSV_N], K[LOSSV_N], K2[LOSSV_N]; /* upstream; of term * K * K2 */
+    float u[LOSSV_N], K[LOSSV_N], K2[LOSSV_N], K3[LOSSV_N]; /* upstream; of term * K * (K2 + K3) */
+    float keep[LOSSV_N], uniform[LOSSV_N];                  /* u (1 - e), u e / C */
     float g[LOSSV_N],
         g_t[LOSSV_N]; /* gradient of r; what the target's is less, where it is not r */
     lossv_margin m;
@@ -1736,13 +1739,26 @@ LOSSI_OP lossv LOSSI_FN(target_terms)(const lossi_job *job, const lossi_place *a
                                       const float *q, size_t i)
 {
     const size_t m = LOSSV_LANES(i);
-    lossv t = lossv_set(job->uniform);
+    lossv t = lossv_set((float)job->uniform);
     if (q != NULL)
-        t = lossv_fma(lossv_load(q + LOSSV_AT(i, at->step), m, 0), lossv_set(job->keep), t);
+        t = lossv_fma(lossv_load(q + LOSSV_AT(i, at->step), m, 0), lossv_set((float)job->keep), t);
     if (job->weight != NULL)
         t = lossv_mul(t, along ? lossv_load(job->weight + i * LOSSV_N, m, 0)
                                : lossv_set(job->weight[i]));
     return along && m < LOSSV_N ? lossv_mul(t, lossv_live(m)) : t;
+}
+
+/* Minus those times u, with keep = u (1 - e) and uniform = u e / C */
+LOSSI_OP lossv LOSSI_FN(less_targets)(const lossi_job *job, const lossi_place *at, int along,
+                                      const float *q, size_t i, lossv keep, lossv uniform)
+{
+    const size_t m = LOSSV_LANES(i);
+    lossv t = uniform;
+    if (q != NULL) t = lossv_fma(lossv_load(q + LOSSV_AT(i, at->step), m, 0), keep, t);
+    if (job->weight != NULL)
+        t = lossv_mul(t, along ? lossv_load(job->weight + i * LOSSV_N, m, 0)
+                               : lossv_set(job->weight[i]));
+    return lossv_sub(lossv_set(0), t);
 }
 
 /* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t) */
@@ -1876,8 +1892,10 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
         const lossv c = LOSSI_FN(target_terms)(job, at, along, v->q, i);
         if (v->q != NULL) LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
         w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
-        if (v->q != NULL)
+        if (v->q != NULL) {
             w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
+            if (i % 4 == 3) lossv_accumulate(&w->y.rest, w->rest), w->rest = zero;
+        }
     }
     if (marked) w->number = lossv_add(w->number, lossv_set(along ? LOSSV_N : 1));
 }
@@ -2019,16 +2037,24 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
     }
 }
 
-/* S of the margin form from the sum of terms, NaN unless x_r is finite; *unit is the factor that makes
+/* B S of the margin form from the sum of terms, NaN unless x_r is finite; *unit is the factor that makes
  * p_j = term * *unit / (1 + S). */
 LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms, lossv *unit)
 {
-    const lossv high = lossv_mul(terms.high, m->s), low = lossv_mul(terms.low, m->s);
+    const lossv scale = lossv_mul(m->s, lossv_set(LOSSV_B));
+    const lossv high = lossv_mul(terms.high, scale), low = lossv_mul(terms.low, scale);
     lossv_pair S;
     S.high = lossv_two_sum(high, lossv_fma(high, m->t, lossv_fma(low, m->t, low)), &S.low);
     S.high = lossv_add(S.high, lossv_sub(m->x, m->x));
     *unit = lossv_fma(m->s, m->t, m->s);
     return S;
+}
+
+LOSSI_OP lossv_pair LOSSI_FN(unscaled)(lossv_pair a)
+{
+    const lossv_pair y = {lossv_mul(a.high, lossv_set(LOSSV_1_B)),
+                          lossv_mul(a.low, lossv_set(LOSSV_1_B))};
+    return y;
 }
 
 #if LOSSV_N > 1
@@ -2050,7 +2076,7 @@ LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
     }
     g->known = g->moved = 0;
     g->guess = 1;
-    g->w = lossv_set(job->keep * job->alpha);
+    g->w = lossv_set((float)job->keep * job->alpha);
     g->x_t = g->x_z = x;
     lossv_store(g->on, LOSSV_N, on);
     lossv_store(g->u, LOSSV_N,
@@ -2081,7 +2107,7 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
         for (l = 0; l < LOSSV_N; l++) g->t[l] = g->r[l] = 0, g->x_r[l] = 0;
     g->guess = index;
     g->moved = !index;
-    g->w = lossv_set(job->keep * job->alpha);
+    g->w = lossv_set((float)job->keep * job->alpha);
     if (index) {
         lossi_labels(job, at->first, at->count, g->t, g->on);
         for (l = 0; l < at->count; l++) {
@@ -2100,9 +2126,10 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
                 job->upstream != NULL ? lossv_load(job->upstream + at->first, at->count, 0)
                                       : lossv_set(job->factor));
     if (soft) { /* the target is a good guess if it has half of the weight */
-        const float all = (float)((losses_wide)job->uniform * job->all_weight);
+        const losses_wide all = job->uniform * job->all_weight;
         for (l = 0; l < at->count; l++) {
-            const float w_t = index && job->weight != NULL ? job->weight[g->t[l]] : 1.f;
+            const losses_wide w_t =
+                index && job->weight != NULL ? (losses_wide)job->weight[g->t[l]] : 1;
             if (!(g->on[l] > 0) ||
                 (index && (job->keep + 2 * job->uniform) * w_t >= all && g->x_r[l] >= -FLT_MAX))
                 continue;
@@ -2124,6 +2151,35 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
     g->m = LOSSI_FN(margin_at)(g->x_z);
 }
 
+/* What the gradient needs where its terms may cancel, from B S, Z, A - t_r and t_r */
+LOSSI_OP void LOSSI_FN(slopes)(const lossi_job *job, lossv_group *g, const lossv_pair *S, lossv Z,
+                               const losses_wide *rest, const losses_wide *t_r)
+{
+    const losses_wide B = (losses_wide)LOSSV_B;
+    float high[LOSSV_N], low[LOSSV_N], s[LOSSV_N], t[LOSSV_N], Z_l[LOSSV_N];
+    size_t l;
+    lossv_store(high, LOSSV_N, S->high);
+    lossv_store(low, LOSSV_N, S->low);
+    lossv_store(s, LOSSV_N, g->m.s);
+    lossv_store(t, LOSSV_N, g->m.t);
+    lossv_store(Z_l, LOSSV_N, Z);
+    for (l = 0; l < LOSSV_N; l++) {
+        const losses_wide u = (losses_wide)g->u[l], z = (losses_wide)Z_l[l];
+        const losses_wide BS = (losses_wide)high[l] + (losses_wide)low[l], p_r = 1 / (1 + BS / B);
+        const losses_wide A = rest[l] + t_r[l], all = u * (A + z);
+        const losses_wide unit = ((losses_wide)s[l] + (losses_wide)s[l] * (losses_wide)t[l]) * p_r;
+        const losses_wide K = all * unit;
+        const int normal = K >= (losses_wide)LOSSI_TINY || K <= -(losses_wide)LOSSI_TINY;
+        g->g[l] = (float)(BS < B ? u * (rest[l] + z * p_r) - u * A * BS * p_r / B
+                                 : all * p_r - u * t_r[l]);
+        g->K[l] = normal ? 1.f : (float)unit;
+        g->K2[l] = (float)(normal ? K : all);
+        g->K3[l] = normal ? (float)(K - (losses_wide)g->K2[l]) : 0;
+        g->keep[l] = (float)(u * job->keep);
+        g->uniform[l] = (float)(u * job->uniform);
+    }
+}
+
 /* The losses, and what the gradient needs: cross-entropy with all its options, and focal as a function of
  * it: with s = 1 - p_t,
  *     focal = a s^gamma l,  dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s).
@@ -2136,10 +2192,12 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
     const lossi_place *at = &g->at;
     const lossv w = g->w, u = lossv_load_all(g->u), x_z = g->x_z;
     const int index = at->q == NULL;
-    float each[LOSSV_N], more[LOSSV_N];
+    losses_wide all_rest[LOSSV_N], all_t_r[LOSSV_N];
+    float each[LOSSV_N], more[LOSSV_N], high[LOSSV_N], low[LOSSV_N];
     size_t l;
     lossv unit, s, lse, loss, A, Z = zero, lag, leads = index ? one : zero;
-    const lossv_pair S = LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit);
+    const lossv_pair scaled = LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit);
+    const lossv_pair S = LOSSI_FN(unscaled)(scaled);
     const lossv inverse = lossv_div(one, lossv_add(one, S.high));
     const lossv_pair L = lossv_log1p(S, inverse);
     const lossv l_r = lossv_add(L.high, L.low); /* lse - x_r */
@@ -2153,29 +2211,36 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
     t_r = lossv_sub(w, rest);
     A = w;
     if (soft) {
+        lossv_store(each, LOSSV_N, rest);
+        lossv_store(more, LOSSV_N, t_r);
+        lossv_store(high, LOSSV_N, g->sums.rest.high);
+        lossv_store(low, LOSSV_N, g->sums.rest.low);
         for (l = 0; l < LOSSV_N; l++) {
             const size_t r = g->r[l];
-            const float w_r = job->weight != NULL ? job->weight[r] : 1.f;
-            float q = job->uniform;
-            if (!index && l < at->count)
-                q += job->keep * at->q[LOSSI_FN(element)(along, at->step, l, r)];
-            each[l] = w_r * q;
-            if (index)
-                more[l] = (float)((losses_wide)job->uniform * (job->all_weight - (losses_wide)w_r));
+            const losses_wide w_r = job->weight != NULL ? (losses_wide)job->weight[r] : 1;
+            lossi_sum others = {0, 0};
+            all_rest[l] = (losses_wide)each[l] + job->uniform * (job->all_weight - w_r);
+            all_t_r[l] = (losses_wide)more[l] + w_r * job->uniform;
+            if (!index && l < at->count) {
+                const float q = at->q[LOSSI_FN(element)(along, at->step, l, r)];
+                all_t_r[l] = w_r * (job->keep * (losses_wide)q + job->uniform);
+                others.high = (losses_wide)high[l];
+                others.low = (losses_wide)low[l];
+                all_rest[l] = lossi_total(&others);
+            }
+            each[l] = (float)all_rest[l];
+            more[l] = (float)all_t_r[l];
         }
-        rest = index ? lossv_add(rest, lossv_load_all(more)) : lossv_collapse(g->sums.rest);
-        t_r = lossv_add(t_r, lossv_load_all(each));
+        rest = lossv_load_all(each);
+        t_r = lossv_load_all(more);
         A = lossv_add(rest, t_r);
     }
     /* half of sum t_c (x_r - x_c), which may not overflow; 0 where A is */
     lag = lossv_fnma(x_z, half, lossv_mul(g->m.x, half));
     lag = lossv_mul(A, lossv_if_eq(A, zero, lossv_min(lossv_set(FLT_MAX), lag), lag));
-    s = lossv_mul(S.high, inverse);
     if (focal) {
-        lossv_pair scaled, focus;
+        lossv_pair focus;
         lossv P, ratio = lossv_if_eq(S.high, zero, one, lossv_div(l_r, S.high)); /* p_t l / s */
-        scaled.high = lossv_mul(S.high, lossv_set(LOSSV_B));
-        scaled.low = lossv_mul(S.low, lossv_set(LOSSV_B));
         focus = LOSSI_FN(divide)(scaled, S, inverse, 0);
         focus.high = lossv_if_eq(leads, one, focus.high, lossv_set(LOSSV_B)); /* s = 1 far behind */
         focus.low = lossv_if_eq(leads, one, focus.low, zero);
@@ -2207,11 +2272,19 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
     }
     lossv_store(at->loss, at->count, lossv_if_eq(on, one, loss, zero));
 
-    s = lossv_if_lt(S.high, one, lossv_fnma(A, s, rest), lossv_sub(lossv_mul(A, inverse), t_r));
-    lossv_store(g->g, LOSSV_N, lossv_mul(u, lossv_fma(Z, inverse, s)));
     lossv_store(g->g_t, LOSSV_N, lossv_mul(u, focal ? A : w));
+    if (soft) {
+        LOSSI_FN(slopes)(job, g, &scaled, Z, all_rest, all_t_r);
+        return;
+    }
+    A = lossv_mul(u, A);
+    Z = lossv_mul(u, Z);
+    s = lossv_mul(lossv_mul(A, lossv_mul(scaled.high, inverse)), lossv_set(LOSSV_1_B));
+    s = lossv_if_lt(S.high, one, lossv_sub(lossv_mul(u, rest), s),
+                    lossv_fnma(u, t_r, lossv_mul(A, inverse)));
+    lossv_store(g->g, LOSSV_N, lossv_fma(Z, inverse, s));
     unit = lossv_mul(unit, inverse); /* p_j = term * unit */
-    A = lossv_mul(u, lossv_add(A, Z));
+    A = lossv_add(A, Z);
     s = lossv_mul(A, unit);
     /* below tiny s might not be a normal number */
     lossv_store(g->K2, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, A, one));
@@ -2219,7 +2292,7 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
 }
 
 /* The gradient of one position (along, number l) or of all (across): u ((A + Z) p_j - t_j) where on, with
- * u (A + Z) p_j = term * K * K2; the terms are computed again where they have not been stored. */
+ * u (A + Z) p_j = term * K * (K2 + K3), K3 only where terms may cancel; the terms are computed again where they have not been stored. */
 LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int along, int soft,
                                  size_t l)
 {
@@ -2230,7 +2303,11 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     const float old = job->accumulate && along ? v.grad[r] : 0;
     const lossv K = along ? lossv_set(g->K[l]) : lossv_load_all(g->K);
     const lossv K2 = along ? lossv_set(g->K2[l]) : lossv_load_all(g->K2);
-    const lossv u = along ? lossv_set(g->u[l]) : lossv_load_all(g->u);
+    const lossv K3 = !soft ? zero : along ? lossv_set(g->K3[l]) : lossv_load_all(g->K3);
+    const lossv keep = !soft ? zero : along ? lossv_set(g->keep[l]) : lossv_load_all(g->keep);
+    const lossv uniform = !soft   ? zero
+                          : along ? lossv_set(g->uniform[l])
+                                  : lossv_load_all(g->uniform);
     const lossv on = lossv_load_all(g->on), g_r = lossv_load_all(g->g);
     const lossv_margin m =
         along && v.terms == NULL ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
@@ -2246,8 +2323,14 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
                 y = LOSSI_FN(term)(y, &m, &s);
                 y = lossv_fma(s, y, s);
             }
-            y = lossv_mul(lossv_mul(y, K), K2);
-            if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, v.q, i), y);
+            y = lossv_mul(y, K);
+            if (soft)
+                y = lossv_fma(
+                    y, K2,
+                    lossv_fma(y, K3,
+                              LOSSI_FN(less_targets)(job, at, along, v.q, i, keep, uniform)));
+            else
+                y = lossv_mul(y, K2);
             if (!along) y = lossv_if_eq(mark, number, g_r, y), number = lossv_add(number, one);
             if (add) y = lossv_add(lossv_load_all(v.grad + i * v.grad_step), y);
             lossv_store(v.grad + i * v.grad_step, LOSSV_N, y);
@@ -2263,8 +2346,13 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
             y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s);
             y = lossv_fma(s, y, s);
         }
-        y = lossv_mul(lossv_mul(y, K), K2);
-        if (soft) y = lossv_fnma(u, LOSSI_FN(target_terms)(job, at, along, v.q, i), y);
+        y = lossv_mul(y, K);
+        if (soft)
+            y = lossv_fma(
+                y, K2,
+                lossv_fma(y, K3, LOSSI_FN(less_targets)(job, at, along, v.q, i, keep, uniform)));
+        else
+            y = lossv_mul(y, K2);
         if (!along) {
             if (i % LOSSI_EXACT == 0 && i > 0) mark = LOSSI_FN(mark)(g->r, i), number = zero;
             y = lossv_if_eq(on, one, lossv_if_eq(mark, number, g_r, y), zero);
@@ -2305,7 +2393,7 @@ LOSSI_OP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int al
     const lossi_place *at = &g->at;
     float L_l[LOSSV_N];
     lossv unit;
-    const lossv_pair S = LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit);
+    const lossv_pair S = LOSSI_FN(unscaled)(LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit));
     lossv_pair L = lossv_log1p(S, lossv_div(lossv_set(1), lossv_add(lossv_set(1), S.high)));
     size_t l, i;
     L.high = lossv_add(L.high, L.low);
@@ -2355,7 +2443,7 @@ LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, 
 {
     size_t i;
     for (i = 0; i < n; i++) LOSSI_FN(begin)(job, g + i, along, soft);
-    for (i = 0; i < n; i++) LOSSI_FN(sweep_all)(job, g + i, along, soft, focal);
+    for (i = 0; i < n; i++) LOSSI_FN(sweep_all)(job, g + i, along, soft, focal || soft);
     for (i = 0; i < n; i++) LOSSI_FN(finish)(job, g + i, along, soft, focal);
     for (i = 0; i < n && g->at.grad != NULL; i++) LOSSI_FN(gradients)(job, g + i, along, soft);
 }
@@ -2530,8 +2618,8 @@ typedef struct lossv_elements {
     lossv t, on;        /* target, and 1 or 0 where ignored */
     lossv sign, z;      /* 1 - 2t of a hard target, otherwise 1; sign * x, 0 where ignored */
     lossv e, inverse;   /* e, 1 / (1 + e) */
-    lossv scaled_small; /* B s(-|z|) */
-    lossv wrong, right; /* s(z), s(-z) */
+    lossv small;        /* B s(-|z|) */
+    lossv wrong, right; /* B s(z), B s(-z) */
 } lossv_elements;
 
 /* log(1 + e) for 0 <= e <= 1:  e + e^2 Q(e).
@@ -2621,7 +2709,7 @@ LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, s
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     lossv_elements y;
-    lossv high = lossv_load_all(strip->high + k), small;
+    lossv high = lossv_load_all(strip->high + k), large;
     y.t = lossv_load_all(strip->t + k);
     y.z = lossv_load(at->x + i, m, 0);
     y.on = y.sign = one;
@@ -2635,10 +2723,10 @@ LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, s
     }
     y.e = lossv_mul(high, lossv_set(LOSSV_1_B));
     y.inverse = lossv_div(one, lossv_add(one, y.e));
-    y.scaled_small = lossv_mul(high, y.inverse);
-    small = lossv_mul(y.scaled_small, lossv_set(LOSSV_1_B));
-    y.wrong = lossv_if_lt(y.z, zero, small, y.inverse);
-    y.right = lossv_if_lt(y.z, zero, y.inverse, small);
+    y.small = lossv_mul(high, y.inverse);
+    large = lossv_mul(y.inverse, lossv_set(LOSSV_B));
+    y.wrong = lossv_if_lt(y.z, zero, y.small, large);
+    y.right = lossv_if_lt(y.z, zero, large, y.small);
     return y;
 }
 
@@ -2656,26 +2744,31 @@ LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv log, lossv c_ne
     return lossv_fma(lossv_add(c_negative, c_positive), log, LOSSI_FN(times)(c, lossv_abs(y->z)));
 }
 
-/* Binary cross-entropy of a block; *slope is its gradient times u. The small one of s(z) and s(-z) goes
- * through B, so that the product with u is rounded once, at the end. */
-LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv log, lossv w, lossv wb, lossv u,
-                                int hard, lossv *slope)
+/* Binary cross-entropy of a block; *slope is its gradient times u. What may be too small for a float goes
+ * through B, so that the product with u, or of log(1 + e) = e with a weight, is rounded once, at the end. */
+LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, lossv w, lossv wb,
+                                lossv u, int hard, lossv *slope)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
+    const lossv zero = lossv_set(0), one = lossv_set(1), unit = lossv_set(LOSSV_1_B);
+    lossv c, l;
     if (hard) {
-        const lossv c = lossv_if_eq(y->t, zero, w, wb);
-        *slope = lossv_mul(lossv_if_lt(y->z, zero, y->scaled_small, y->inverse), lossv_mul(c, u));
-        *slope = lossv_mul(*slope, lossv_mul(y->sign, lossv_if_lt(y->z, zero, small, one)));
-        return LOSSI_FN(times)(c, lossv_add(log, lossv_max(y->z, zero)));
+        c = lossv_if_eq(y->t, zero, w, wb);
+        *slope = lossv_mul(lossv_if_lt(y->z, zero, y->small, y->inverse), lossv_mul(c, u));
+        *slope = lossv_mul(*slope, lossv_mul(y->sign, lossv_if_lt(y->z, zero, unit, one)));
+        l = LOSSI_FN(times)(c, lossv_add(log, lossv_max(y->z, zero)));
     } else {
-        const lossv large = lossv_mul(y->inverse, u);
-        const lossv little = lossv_mul(lossv_mul(y->scaled_small, u), small);
         const lossv negative = lossv_mul(wb, y->t);
         const lossv positive = lossv_mul(w, lossv_sub(one, y->t));
-        *slope = lossv_sub(lossv_mul(positive, lossv_if_lt(y->z, zero, little, large)),
-                           lossv_mul(negative, lossv_if_lt(y->z, zero, large, little)));
-        return LOSSI_FN(softplus)(y, log, negative, positive);
+        const lossv minus = lossv_sub(zero, negative);
+        const lossv large = lossv_if_lt(y->z, zero, minus, positive);
+        const lossv small = lossv_if_lt(y->z, zero, positive, minus);
+        *slope = lossv_mul(lossv_mul(lossv_mul(small, u), y->small), unit);
+        *slope = lossv_fma(lossv_mul(large, u), y->inverse, *slope);
+        l = LOSSI_FN(softplus)(y, log, negative, positive);
+        c = lossv_add(negative, positive);
     }
+    c = lossv_mul(lossv_mul(c, high), unit);
+    return lossv_if_lt(l, lossv_set(LOSSI_TINY), c, l);
 }
 
 /* B m^gamma of a block; low: of B e. Identity: m = M / (1 + e); for a hard target M is e for z < 0 and 1
@@ -2692,9 +2785,13 @@ LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, lossv high, lossv
         M.low = lossv_if_lt(y->z, zero, low, zero);
     } else {
         const lossv n = lossv_sub(lossv_set(1), y->t);
+        const lossv n_low = lossv_sub(lossv_sub(lossv_set(1), n), y->t); /* exact in [0, 1] */
         const lossv c1 = lossv_if_lt(y->z, zero, y->t, n), c2 = lossv_if_lt(y->z, zero, n, y->t);
-        M.high = lossv_two_sum(lossv_mul(c1, big), lossv_mul(c2, high), &M.low);
+        const lossv product = lossv_mul(c2, high);
+        M.high = lossv_two_sum(lossv_mul(c1, big), product, &M.low);
+        M.low = lossv_sub(M.low, lossv_rest(product, c2, high));
         M.low = lossv_fma(c2, low, M.low);
+        M.low = lossv_fma(n_low, lossv_if_lt(y->z, zero, high, big), M.low);
     }
     return LOSSI_FN(focus)(LOSSI_FN(divide)(M, e, y->inverse, 1), gamma);
 }
@@ -2710,7 +2807,8 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv log, lossv
     lossv a, bce, v;
     if (hard) {
         bce = lossv_add(log, lossv_max(y->z, zero));
-        v = lossv_add(LOSSI_FN(times)(lossv_mul(g, y->right), bce), y->wrong);
+        v = lossv_mul(lossv_mul(g, y->right), small);
+        v = lossv_fma(y->wrong, small, LOSSI_FN(times)(v, bce));
         v = lossv_mul(v, y->sign);
         a = lossv_if_eq(y->t, zero, other, weight);
     } else {
@@ -2721,10 +2819,16 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv log, lossv
         v = lossv_if_eq(c1, zero, one, lossv_div(y->e, M));
         v = lossv_mul(lossv_mul(g, lossv_sub(negative, y->t)), lossv_mul(v, y->inverse));
         v = LOSSI_FN(times)(v, bce);
-        v = lossv_add(v, lossv_sub(lossv_mul(negative, y->wrong), lossv_mul(y->t, y->right)));
+        v = lossv_fma(lossv_sub(lossv_mul(negative, y->wrong), lossv_mul(y->t, y->right)), small,
+                      v);
         a = alpha < 0 ? one : lossv_fma(weight, y->t, lossv_mul(other, negative));
     }
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), small);
+    if (hard && lossv_any_lt(bce, lossv_set(LOSSI_TINY))) { /* v = (1 + gamma) e there, too small */
+        v = lossv_mul(lossv_mul(lossv_add(one, g), y->small), y->sign);
+        v = lossv_mul(lossv_mul(lossv_mul(lossv_mul(P, lossv_mul(a, u)), v), small), small);
+        *slope = lossv_if_lt(bce, lossv_set(LOSSI_TINY), v, *slope);
+    }
     /* 1 / B after the product where that is small, before it where it is large */
     v = lossv_if_lt(bce, one, one, small);
     P = LOSSI_FN(times)(lossv_mul(lossv_mul(P, v), a), bce);
@@ -2738,7 +2842,7 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
     return at->step == 1 ? lossv_load(weight + i, m, 0) : lossv_set(weight[at->plane]);
 }
 
-/* A strip of a sigmoid loss, n elements from number i on; returns the sum of its losses.
+/* A strip of a sigmoid loss, n elements from number i on; returns the sum of its losses, which stand in log.
  * plain: hard targets that all count, whole blocks, and no option. */
 LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
                                        lossv_strip *strip, float *grad, size_t i, size_t n,
@@ -2763,7 +2867,7 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *
     for (k = 0; k < n; k += LOSSV_N) {
         const size_t m = some ? n - k : LOSSV_N;
         const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
-        const lossv log = lossv_load_all(strip->log + k);
+        const lossv high = lossv_load_all(strip->high + k), log = lossv_load_all(strip->log + k);
         const lossv u =
             upstream != NULL ? lossv_load(upstream + at->first + i + k, m, 0) : lossv_set(factor);
         lossv slope, l;
@@ -2773,13 +2877,14 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *
         } else {
             const lossv w = LOSSI_FN(weights_at)(weight, at, i + k, m);
             const lossv b = LOSSI_FN(weights_at)(positive, at, i + k, m);
-            l = LOSSI_FN(binary)(&y, log, w, lossv_mul(w, b), u, hard, &slope);
+            l = LOSSI_FN(binary)(&y, high, log, w, lossv_mul(w, b), u, hard, &slope);
         }
         if (some) {
             l = lossv_if_eq(y.on, one, l, zero);
             slope = lossv_if_eq(y.on, one, slope, zero);
         }
         part = lossv_add(part, l);
+        lossv_store(strip->log + k, LOSSV_N, l);
         if (!plain && at->loss != NULL) lossv_store(at->loss + i + k, m, l);
         if (grad == NULL) continue;
         if (!plain && job->accumulate) slope = lossv_add(lossv_load(grad + k, m, 0), slope);
@@ -2795,7 +2900,8 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
                       job->weight == NULL && job->positive == NULL && job->upstream == NULL;
     lossv_strip strip;
     lossv_pair total = {lossv_set(0), lossv_set(0)};
-    size_t i;
+    lossi_sum large = {0, 0}, sum;
+    size_t i, k;
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
@@ -2806,9 +2912,17 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
         else
             part = LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0);
         if (job->stream) LOSSI_FN(stream_out)(at->grad + i, grad, n);
+        if (lossv_any_lt(lossv_set(1.2089258e24f),
+                         part)) { /* 2^80: a float might not hold the sum */
+            for (k = 0; k < n; k++) lossi_add(&large, (losses_wide)strip.log[k]);
+            part = lossv_set(0);
+        }
         lossv_accumulate(&total, part);
     }
-    return LOSSI_FN(sum)(total);
+    sum = LOSSI_FN(sum)(total);
+    lossi_add(&sum, large.high);
+    if (lossi_finite(large.low)) lossi_add(&sum, large.low);
+    return sum;
 }
 
 /* The sums of dice over a strip, n elements from number i on, and, where there is room for it, B p (1-p)
@@ -2835,7 +2949,7 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
         I_part = lossv_add(I_part, right);
         V_part = lossv_add(V_part, wrong);
         if (bump != NULL)
-            lossv_store(bump + k, m, lossv_mul(y.scaled_small, lossv_mul(y.inverse, y.sign)));
+            lossv_store(bump + k, m, lossv_mul(y.small, lossv_mul(y.inverse, y.sign)));
     }
     lossv_accumulate(I, I_part);
     lossv_accumulate(V, V_part);
@@ -2863,13 +2977,14 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         else
             LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
     }
-    sum = LOSSI_FN(sum)(V);
-    v = (float)lossi_total(&sum);
+    sum = LOSSI_FN(sum)(V); /* B V, B I */
+    loss = (float)lossi_total(&sum);
+    v = loss * LOSSV_1_B;
     sum = LOSSI_FN(sum)(I);
-    i2 = (float)lossi_total(&sum);
+    i2 = (float)lossi_total(&sum) * LOSSV_1_B;
     i2 = i2 + i2 + job->smooth;
     d = v + i2;
-    loss = v / d;
+    loss = loss / d * LOSSV_1_B;
     if (at->grad == NULL) return loss;
     i2 = i2 / d / d; /* of the gradient of p (1-p) for t = 0, and of -p (1-p) for t = 1: v */
     v = (v / d + v / d) / d + i2;
@@ -3531,8 +3646,8 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
     if (call->targets.type == LOSSI_F32) job.q = (const float *)call->targets.data;
     job.ignore = call->ignore;
     job.ignored = call->ignored;
-    job.keep = 1.f - o->label_smoothing;
-    job.uniform = o->label_smoothing / (float)job.shape.classes;
+    job.keep = 1 - (losses_wide)o->label_smoothing;
+    job.uniform = (losses_wide)o->label_smoothing / (losses_wide)job.shape.classes;
     if (focal) job.alpha = o->alpha;
     job.gamma = gamma < 1e30f ? gamma : 1e30f; /* the same power, and no overflow on the way */
     job.z_loss = o->z_loss;
