@@ -741,6 +741,7 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
  *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
  *   fnma(a, b, c)        c - a * b likewise
  *   rest(a, q, b)        a - q * b rounded once, for q = fl(a / b)
+ *   once(a, b, c)       a * b + c rounded once, or so close to it that it makes no difference
  *   min, max(a, b)       b where one is NaN
  *   if_lt, if_eq(a, b, x, y)  x where a < b, a == b, otherwise y
  *   any_lt(a, b)         true if a < b in some lane
@@ -1068,6 +1069,7 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_fma      LOSSI_FN(fma)
 #define lossv_fnma     LOSSI_FN(fnma)
 #define lossv_rest     LOSSI_FN(rest)
+#define lossv_once     LOSSI_FN(once)
 #define lossv_abs      LOSSI_FN(abs)
 #define lossv_nabs     LOSSI_FN(nabs)
 #define lossv_min      LOSSI_FN(min)
@@ -1262,6 +1264,18 @@ LOSSI_OP lossv lossv_rest(lossv a, lossv q, lossv b)
 #endif
 }
 
+/* Identity (Knuth) as in two_sum below: p + c = s + error. */
+LOSSI_OP lossv lossv_once(lossv a, lossv b, lossv c)
+{
+#if LOSSV_FUSED
+    return lossv_fma(a, b, c);
+#else
+    const lossv p = lossv_mul(a, b), s = lossv_add(p, c), z = lossv_sub(s, p);
+    const lossv error = lossv_add(lossv_sub(p, lossv_sub(s, z)), lossv_sub(c, z));
+    return lossv_add(s, lossv_sub(error, lossv_rest(p, a, b)));
+#endif
+}
+
 #ifdef lossr_quads
 /* Four registers as rows of 4 x 4 squares -> their columns */
 #define LOSSV_TURN(a, b, c, d, e, f, g, h) \
@@ -1334,6 +1348,7 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 #define lossv_accumulate LOSSI_FN(accumulate)
 #define lossv_collapse   LOSSI_FN(collapse)
 #define lossv_exp        LOSSI_FN(exp)
+#define lossv_exp_rest   LOSSI_FN(exp_rest)
 #define lossv_log        LOSSI_FN(log)
 #define lossv_log1p      LOSSI_FN(log1p)
 #define lossv_margin     LOSSI_FN(margin)
@@ -1457,19 +1472,28 @@ LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair total)
  * Identity: d = n ln 2 + r, |r| <= ln 2 / 2, s = 2^(n + base), t = e^r - 1 = r + r^2 q(r).
  * Bound: the polynomial is within 3.2e-9 of e^r, relative to it, for |r| < 0.3466; coefficients by
  * weighted minimax fit (Lawson), rounded to float from the lowest up. */
-LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
+LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv low, lossv *s, lossv *rest)
 {
-    lossv n, r, r2, q, q2;
+    lossv n, r, r0, r2, q, q2, t;
     d = lossv_max(low, d);
     *s = lossv_pow2(d, base, &n);
-    r = lossv_fma(n, lossv_set(-LOSSV_LN2_HI), d);
-    r = lossv_fma(n, lossv_set(-LOSSV_LN2_LO), r);
+    r0 = lossv_fma(n, lossv_set(-LOSSV_LN2_HI), d);
+    r = lossv_fma(n, lossv_set(-LOSSV_LN2_LO), r0);
     r2 = lossv_mul(r, r);
     q = lossv_fma(lossv_set(1.66665211e-1f), r, lossv_set(4.99999940e-1f));
     q2 = lossv_fma(lossv_set(8.36866163e-3f), r, lossv_set(4.16682549e-2f));
     q2 = lossv_fma(lossv_set(1.38214522e-3f), r2, q2);
     q = lossv_fma(q2, r2, q);
-    return lossv_fma(q, r2, r);
+    t = lossv_fma(q, r2, r);
+    r0 = lossv_fma(n, lossv_set(-LOSSV_LN2_LO), lossv_sub(r0, r));
+    *rest = lossv_add(lossv_fma(q, r2, lossv_sub(r, t)), lossv_fma(r0, t, r0));
+    return t;
+}
+
+LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
+{
+    lossv rest;
+    return lossv_exp_rest(d, base, low, s, &rest);
 }
 
 /* log(1 + f) - f for sqrt(1/2) - 1 <= f <= sqrt(2) - 1:  -f^2 / 2 + f^3 P(f).
@@ -1516,12 +1540,12 @@ LOSSI_OP lossv LOSSI_FN(power)(lossv_pair s, float gamma)
     const lossv u = lossv_max(lossv_set(FLT_MIN), s.high), g = lossv_set(gamma), g1 = lossv_top(g);
     const lossv_pair y = lossv_log(u, lossv_div(s.low, u), 40);
     const lossv y1 = lossv_top(y.high);
-    lossv x, error, t, scale;
+    lossv x, error, t, scale, rest;
     error = lossv_fma(g1, lossv_sub(y.high, y1), lossv_mul(lossv_sub(g, g1), y.high));
     error = lossv_fma(g, y.low, error);
     x = lossv_two_sum(lossv_mul(g1, y1), error, &error);
-    t = lossv_exp(x, lossv_set(40), lossv_set(-167 * LOSSV_LN2), &scale);
-    t = lossv_add(lossv_fma(t, error, error), t);
+    t = lossv_exp_rest(x, lossv_set(40), lossv_set(-167 * LOSSV_LN2), &scale, &rest);
+    t = lossv_add(lossv_add(lossv_fma(t, error, error), rest), t);
     return lossv_fma(scale, t, scale);
 }
 
@@ -1574,7 +1598,7 @@ LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, 
 typedef struct lossv_margin {
     lossv x, anchor, k;    /* x_r, 0 or x_r, (x_r - anchor) / ln 2 rounded */
     lossv base, low, most; /* of lossv_exp for B e^(x - anchor) 2^-k; x_r + LOSSI_AHEAD */
-    lossv s, t;            /* e^-(x_r - anchor) 2^k / B = s (1 + t) */
+    lossv s, t, rest;      /* e^-(x_r - anchor) 2^k / B = s (1 + t + rest) */
 } lossv_margin;
 
 /* Sums over the classes of a position: S up to a factor, and where the loss has target terms t_c apart
@@ -1594,7 +1618,7 @@ LOSSI_OP lossv_margin LOSSI_FN(margin_at)(lossv x)
     m.base = lossv_sub(lossv_set(40), m.k);
     m.low = lossv_mul(lossv_add(m.base, lossv_set(127)), lossv_set(-LOSSV_LN2));
     m.most = lossv_add(x, lossv_set(LOSSI_AHEAD));
-    m.t = lossv_exp(lossv_sub(m.anchor, y), m.k, lossv_set(-2 * LOSSI_NEAR), &m.s);
+    m.t = lossv_exp_rest(lossv_sub(m.anchor, y), m.k, lossv_set(-2 * LOSSI_NEAR), &m.s, &m.rest);
     m.s = lossv_mul(m.s, lossv_set(LOSSV_1_B));
     return m;
 }
@@ -1754,17 +1778,17 @@ LOSSI_OP lossv LOSSI_FN(less_targets)(const lossi_job *job, const lossi_place *a
 {
     const size_t m = LOSSV_LANES(i);
     lossv t = uniform;
-    if (q != NULL) t = lossv_fma(lossv_load(q + LOSSV_AT(i, at->step), m, 0), keep, t);
+    if (q != NULL) t = lossv_once(lossv_load(q + LOSSV_AT(i, at->step), m, 0), keep, t);
     if (job->weight != NULL)
         t = lossv_mul(t, along ? lossv_load(job->weight + i * LOSSV_N, m, 0)
                                : lossv_set(job->weight[i]));
     return lossv_sub(lossv_set(0), t);
 }
 
-/* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t) */
-LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s)
+/* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t + *rest) */
+LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s, lossv *rest)
 {
-    return lossv_exp(lossv_sub(x, m->anchor), m->base, m->low, s);
+    return lossv_exp_rest(lossv_sub(x, m->anchor), m->base, m->low, s, rest);
 }
 
 /* The classes of one position (along, number l) or of all (across): arrays, from block to block, and
@@ -1863,8 +1887,8 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 typedef struct lossv_walk {
     lossv_margin m;
     lossv_sums y;
-    lossv ones, rests, margins, rest; /* sums over the present group of blocks */
-    lossv top;                        /* its greatest logit */
+    lossv ones, rests, lows, margins, rest; /* sums over the present group of blocks */
+    lossv top;                              /* its greatest logit */
     lossv half_z, mark, number;
     float *kept; /* where its logits are kept, or NULL */
 } lossv_walk;
@@ -1876,16 +1900,17 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
                                 size_t i, size_t n)
 {
     const lossv zero = lossv_set(0), raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
-    lossv s, t = raw, e;
+    lossv s, t = raw, e, low;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
     if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
     if (w->kept != NULL) lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N;
     w->top = lossv_max(raw, w->top);
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
-    t = LOSSI_FN(term)(t, &w->m, &s);
+    t = LOSSI_FN(term)(t, &w->m, &s, &low);
     e = lossv_fma(s, t, s);
     w->ones = lossv_add(w->ones, fine ? s : e);
     if (fine) w->rests = lossv_fma(s, t, w->rests);
+    if (fine > 1) w->lows = lossv_fma(s, low, w->lows);
     if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
@@ -1937,7 +1962,7 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
         else
             w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
         w.number = LOSSI_FN(number)(along, along ? 0 : begin - chunk);
-        w.ones = w.rests = w.margins = w.rest = zero;
+        w.ones = w.rests = w.lows = w.margins = w.rest = zero;
         w.top = lossv_set(-LOSSI_INF);
         w.kept = keep ? kept : NULL;
         i = begin;
@@ -1969,6 +1994,7 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
         if (fine) { /* |rests| < ones: their sum and its error */
             const lossv sum = lossv_add(w.ones, w.rests);
             w.y.S.low = lossv_add(w.y.S.low, lossv_sub(w.rests, lossv_sub(sum, w.ones)));
+            w.y.S.low = lossv_add(w.y.S.low, w.lows);
             w.ones = sum;
         }
         lossv_accumulate(&w.y.S, w.ones);
@@ -2043,8 +2069,11 @@ LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms
 {
     const lossv scale = lossv_mul(m->s, lossv_set(LOSSV_B));
     const lossv high = lossv_mul(terms.high, scale), low = lossv_mul(terms.low, scale);
+    const lossv more = lossv_mul(high, m->t);
     lossv_pair S;
-    S.high = lossv_two_sum(high, lossv_fma(high, m->t, lossv_fma(low, m->t, low)), &S.low);
+    S.high = lossv_two_sum(high, more, &S.low);
+    S.low = lossv_sub(S.low, lossv_rest(more, high, m->t));
+    S.low = lossv_add(S.low, lossv_fma(high, m->rest, lossv_fma(low, m->t, low)));
     S.high = lossv_add(S.high, lossv_sub(m->x, m->x));
     *unit = lossv_fma(m->s, m->t, m->s);
     return S;
@@ -2319,13 +2348,13 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
         for (; i < end; i++) {
             lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
             if (again) {
-                lossv s;
-                y = LOSSI_FN(term)(y, &m, &s);
+                lossv s, low;
+                y = LOSSI_FN(term)(y, &m, &s, &low);
                 y = lossv_fma(s, y, s);
             }
             y = lossv_mul(y, K);
             if (soft)
-                y = lossv_fma(
+                y = lossv_once(
                     y, K2,
                     lossv_fma(y, K3,
                               LOSSI_FN(less_targets)(job, at, along, v.q, i, keep, uniform)));
@@ -2339,16 +2368,16 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     for (; i < v.blocks; i++) {
         const size_t n = i < v.full ? LOSSV_N : LOSSV_LANES(i);
         float *const to = v.grad + i * v.grad_step;
-        lossv s, y;
+        lossv s, y, low;
         if (v.terms != NULL) {
             y = lossv_load(v.terms + i * v.terms_step, n, 0);
         } else {
-            y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s);
+            y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s, &low);
             y = lossv_fma(s, y, s);
         }
         y = lossv_mul(y, K);
         if (soft)
-            y = lossv_fma(
+            y = lossv_once(
                 y, K2,
                 lossv_fma(y, K3, LOSSI_FN(less_targets)(job, at, along, v.q, i, keep, uniform)));
         else
@@ -2443,7 +2472,7 @@ LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, 
 {
     size_t i;
     for (i = 0; i < n; i++) LOSSI_FN(begin)(job, g + i, along, soft);
-    for (i = 0; i < n; i++) LOSSI_FN(sweep_all)(job, g + i, along, soft, focal || soft);
+    for (i = 0; i < n; i++) LOSSI_FN(sweep_all)(job, g + i, along, soft, focal ? 2 : soft);
     for (i = 0; i < n; i++) LOSSI_FN(finish)(job, g + i, along, soft, focal);
     for (i = 0; i < n && g->at.grad != NULL; i++) LOSSI_FN(gradients)(job, g + i, along, soft);
 }
@@ -2688,14 +2717,17 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
     size_t k;
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
-        lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, p, e;
+        lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, p, e, rest;
         LOSSI_PREFETCH(x + k + LOSSI_SOON);
         LOSSI_PREFETCH(soon + k + LOSSI_SOON);
         if (some) d = lossv_if_eq(lossv_load_all(y->on + k), one, d, zero);
-        p = lossv_exp(lossv_nabs(d), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
+        p = lossv_exp_rest(lossv_nabs(d), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s, &rest);
         e = lossv_fma(s, p, s);
         lossv_store(y->high + k, LOSSV_N, e);
-        if (lows) lossv_store(y->low + k, LOSSV_N, lossv_fma(s, p, lossv_sub(s, e))); /* exact */
+        if (lows) {
+            rest = lossv_fma(s, rest, lossv_fma(s, p, lossv_sub(s, e)));
+            lossv_store(y->low + k, LOSSV_N, rest);
+        }
     }
     for (k = 0; k < n && logs; k += LOSSV_N)
         lossv_store(y->log + k, LOSSV_N,
@@ -2797,13 +2829,15 @@ LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, lossv high, lossv
 }
 
 /* Sigmoid focal of a block, P = B m^gamma; *slope is its gradient times u. Identity: m^(gamma-1) p (1-p) =
- * m^gamma v, v = p (1-p) / m = (e / M) / (1 + e), and for a hard target 1 - m. */
-LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv log, lossv P, float alpha,
-                                       float gamma, lossv u, int hard, lossv *slope)
+ * m^gamma v, v = p (1-p) / m = s(-|x|) / M, and for a hard target 1 - m. */
+LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, lossv low, lossv log,
+                                       lossv P, float alpha, float gamma, lossv u, int hard,
+                                       lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
     const lossv negative = lossv_sub(one, y->t), weight = lossv_set(alpha < 0 ? 1 : alpha);
     const lossv other = lossv_set(alpha < 0 ? 1 : 1 - alpha), g = lossv_set(gamma);
+    lossv_pair p, e;
     lossv a, bce, v;
     if (hard) {
         bce = lossv_add(log, lossv_max(y->z, zero));
@@ -2814,14 +2848,21 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv log, lossv
     } else {
         const lossv c1 = lossv_if_lt(y->z, zero, y->t, negative),
                     c2 = lossv_if_lt(y->z, zero, negative, y->t);
-        const lossv M = lossv_fma(c2, y->e, c1);
-        bce = LOSSI_FN(softplus)(y, log, y->t, negative);
-        v = lossv_if_eq(c1, zero, one, lossv_div(y->e, M));
-        v = lossv_mul(lossv_mul(g, lossv_sub(negative, y->t)), lossv_mul(v, y->inverse));
-        v = LOSSI_FN(times)(v, bce);
-        v = lossv_fma(lossv_sub(lossv_mul(negative, y->wrong), lossv_mul(y->t, y->right)), small,
-                      v);
-        a = alpha < 0 ? one : lossv_fma(weight, y->t, lossv_mul(other, negative));
+        const lossv M = lossv_once(c2, y->e, c1);
+        v = lossv_if_lt(y->z, zero, y->t, negative);
+        bce = lossv_once(v, lossv_if_eq(v, zero, zero, lossv_abs(y->z)), log); /* t + (1-t) = 1 */
+        e.high = y->e;
+        e.low = lossv_mul(low, small);
+        p.high = lossv_if_lt(y->z, zero, high, lossv_set(LOSSV_B));
+        p.low = lossv_if_lt(y->z, zero, low, zero);
+        p = LOSSI_FN(divide)(p, e, y->inverse, 1);
+        v = lossv_mul(lossv_if_lt(y->z, zero, p.high, y->small), small); /* s(-|x|) */
+        v = lossv_if_eq(c1, zero, y->inverse, lossv_div(v, M));
+        v = lossv_mul(lossv_mul(g, v), lossv_fnma(lossv_set(2), y->t, one));
+        p.high = lossv_sub(lossv_mul(p.high, small), y->t); /* p - t, which may cancel */
+        p.high = lossv_fma(p.low, small, p.high);
+        v = lossv_once(v, lossv_if_eq(v, zero, lossv_min(lossv_set(FLT_MAX), bce), bce), p.high);
+        a = alpha < 0 ? one : lossv_fma(y->t, lossv_set(2 * alpha - 1), other);
     }
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), small);
     if (hard && lossv_any_lt(bce, lossv_set(LOSSI_TINY))) { /* v = (1 + gamma) e there, too small */
@@ -2873,7 +2914,8 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *
         lossv slope, l;
         if (focal) {
             const lossv power = lossv_load_all(strip->power + k);
-            l = LOSSI_FN(sigmoid_focal)(&y, log, power, alpha, gamma, u, hard, &slope);
+            const lossv low = lossv_load_all(strip->low + k);
+            l = LOSSI_FN(sigmoid_focal)(&y, high, low, log, power, alpha, gamma, u, hard, &slope);
         } else {
             const lossv w = LOSSI_FN(weights_at)(weight, at, i + k, m);
             const lossv b = LOSSI_FN(weights_at)(positive, at, i + k, m);
@@ -2964,7 +3006,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     const int hard = at->q == NULL, stored = at->grad != NULL && !job->accumulate;
     const int plain = hard && !job->ignored;
     lossv_strip strip;
-    lossv u, c0, c1;
+    lossv u, c0, c1, c01;
     lossi_sum sum;
     float v, i2, d, loss, K, K2;
     size_t i, k;
@@ -2994,6 +3036,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         K2 = K, K = 1; /* the products would not be normal numbers */
     c0 = lossv_set(i2 * K);
     c1 = lossv_set(v * K);
+    c01 = lossv_set(-(i2 + v) * K);
     u = lossv_set(K2);
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
@@ -3012,7 +3055,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         for (k = 0; k < n; k += LOSSV_N) {
             const lossv t = lossv_load_all(strip.t + k), old = lossv_load(to + k, n - k, 0);
             lossv y = lossv_load(bump + k, n - k, 0);
-            lossv c = lossv_fnma(t, c1, lossv_mul(lossv_sub(one, t), c0));
+            lossv c = lossv_once(t, c01, c0);
             if (hard) c = lossv_if_lt(y, zero, c1, c0);
             y = lossv_mul(lossv_mul(y, c), u);
             if (some) y = lossv_if_eq(lossv_load_all(strip.on + k), one, y, zero);
