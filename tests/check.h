@@ -2,6 +2,7 @@
  * was being tried (check_case), got and want. main.c defines the counters and prints the closing line. */
 #ifndef CHECK_H
 #define CHECK_H
+#include <stddef.h>
 
 extern unsigned long check_passed, check_failed;
 
@@ -13,6 +14,12 @@ int check_on_best_set(void);
 
 /* 1 leaves out sizes, for CPUs that are emulated: --quick. */
 extern int check_quick;
+
+/* 1 tries all floats where a suite tries some, and says what it found: --every. */
+extern int check_every;
+
+/* exp (0), log (1), log1p (2) or log1p_unit (3) of the header in an instruction set, of n floats. */
+void check_map(const char *set, int which, float *y, const float *x, size_t n);
 
 /* Names the case under test, printf style: shape, seed, option. Shown with every failure until the next. */
 void check_case(const char *format, ...);
@@ -33,7 +40,7 @@ int check_status(const char *file, int line, const char *text, int got, int want
 #define CHECK_ULP(got, want, ulps)       check_ulp(__FILE__, __LINE__, #got, got, want, ulps)
 #define CHECK_STATUS(call, status)       check_status(__FILE__, __LINE__, #call, (int)(call), (int)(status))
 
-/* The suites, one file each. main.c calls all but the last once on every instruction set. */
+/* The suites. main.c calls all but test_gradient and those behind it once on every instruction set. */
 void test_hand(void);     /* numbers worked out by hand                                       */
 void test_expected(void); /* numbers computed independently in many digits                    */
 void test_edges(void);    /* NaN, inf, empty, ignored: the documented answers                 */
@@ -41,4 +48,6 @@ void test_status(void);   /* every way to call wrongly, and that nothing is touc
 void test_paths(void);    /* float against reference: sizes, alignments, strides, in place    */
 void test_guard(void);    /* nothing outside of the arrays is read or written                 */
 void test_gradient(void); /* the reference's gradients against central differences            */
+/* the errors of the header's functions, against the bounds that it states */
+void test_exp(void), test_log(void), test_log1p(void), test_log1p_unit(void);
 #endif

@@ -9,7 +9,7 @@ passed=0
 failed=0
 skipped=''
 
-sources='main.c hand.c expected.c edges.c status.c paths.c guard.c gradient.c'
+sources='main.c hand.c expected.c edges.c status.c paths.c guard.c gradient.c exhaustive.c'
 
 has() { command -v "${1%% *}" >/dev/null 2>&1; }
 
@@ -73,7 +73,8 @@ x86_64 | amd64) x86=$cc ;;
 esac
 
 # QEMU 7.2 reads the lanes that a masked load leaves out, so no guard pages there; a CPU does not.
-emulate 'x86-64 with AVX2 and FMA' avx2 'hand expected edges status paths gradient' "$x86" \
+emulate 'x86-64 with AVX2 and FMA' avx2 \
+    'hand expected edges status paths gradient exp log log1p log1p_unit' "$x86" \
     'qemu-x86_64 -cpu Haswell'
 emulate 'x86-64 with SSSE3' sse2 '' "$x86" 'qemu-x86_64 -cpu Conroe'
 emulate 'AArch64' neon '' aarch64-linux-gnu-gcc qemu-aarch64

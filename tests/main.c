@@ -1,6 +1,7 @@
 /* Runs the suites, on every instruction set of this CPU, and holds the one implementation of the
  * library that they share.
  *     suites [--quick] [SUITE ...]     all of them where none is named
+ *     suites --every exp               this one on all 2^32 floats, with what was found; also log, log1p
  *     suites --isa                     the best instruction set of this CPU */
 #include <math.h>
 #include <signal.h>
@@ -22,7 +23,7 @@ static const char *const all_sets[] = {"avx512", "avx2", "sse2", "sve",  "neon",
 const char *check_sets[COUNT(all_sets) + 1];
 
 unsigned long check_passed, check_failed;
-int check_quick;
+int check_quick, check_every;
 static char current_case[256];
 
 void check_case(const char *format, ...)
@@ -84,6 +85,13 @@ int check_status(const char *file, int line, const char *text, int got, int want
     printf("    got %s  want %s\n", losses_status_name((losses_status)got),
            losses_status_name((losses_status)want));
     return 0;
+}
+
+void check_map(const char *set, int which, float *y, const float *x, size_t n)
+{
+    int i = 0;
+    while (strcmp(lossi_table[i]->name, set) != 0) i++;
+    lossi_table[i]->map(which, y, x, n);
 }
 
 static void print_counts(void) { printf("%lu passed, %lu failed\n", check_passed, check_failed); }
@@ -178,9 +186,17 @@ static const struct suite {
     void (*run)(void);
     int on_every_set;
 } suites[] = {
-    {"hand", test_hand, 1},         {"expected", test_expected, 1}, {"edges", test_edges, 1},
-    {"status", test_status, 1},     {"paths", test_paths, 1},       {"guard", test_guard, 1},
+    {"hand", test_hand, 1},
+    {"expected", test_expected, 1},
+    {"edges", test_edges, 1},
+    {"status", test_status, 1},
+    {"paths", test_paths, 1},
+    {"guard", test_guard, 1},
     {"gradient", test_gradient, 0},
+    {"exp", test_exp, 0},
+    {"log", test_log, 0},
+    {"log1p", test_log1p, 0},
+    {"log1p_unit", test_log1p_unit, 0},
 };
 
 static void run_suite(const struct suite *suite)
@@ -199,7 +215,7 @@ static void run_suite(const struct suite *suite)
 static int usage(void)
 {
     size_t i;
-    printf("suites [--isa] [--quick] [SUITE ...], of:");
+    printf("suites [--isa] [--quick] [--every] [SUITE ...], of:");
     for (i = 0; i < COUNT(suites); i++) printf(" %s", suites[i].name);
     printf("\n");
     return 2;
@@ -218,6 +234,8 @@ int main(int argc, char **argv)
             return 0;
         } else if (strcmp(argv[a], "--quick") == 0) {
             check_quick = 1;
+        } else if (strcmp(argv[a], "--every") == 0) {
+            check_every = 1;
         } else {
             return usage();
         }
