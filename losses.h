@@ -2191,29 +2191,42 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
 LOSSI_OP void LOSSI_FN(slopes)(const lossi_job *job, lossv_group *g, const lossv_pair *S, lossv Z,
                                const losses_wide *rest, const losses_wide *t_r)
 {
-    const losses_wide B = (losses_wide)LOSSV_B;
-    float high[LOSSV_N], low[LOSSV_N], s[LOSSV_N], t[LOSSV_N], Z_l[LOSSV_N];
+    const losses_wide B = (losses_wide)LOSSV_B, keep = job->keep, uniform = job->uniform;
+    const lossv zero = lossv_set(0), one = lossv_set(1), tiny = lossv_set(LOSSI_TINY);
+    float high[LOSSV_N], low[LOSSV_N], s[LOSSV_N], t[LOSSV_N], z[LOSSV_N], u[LOSSV_N];
+    float unit[LOSSV_N], all[LOSSV_N], K[LOSSV_N], near_r[LOSSV_N], far_r[LOSSV_N];
+    lossv size, K_l;
     size_t l;
     lossv_store(high, LOSSV_N, S->high);
     lossv_store(low, LOSSV_N, S->low);
     lossv_store(s, LOSSV_N, g->m.s);
     lossv_store(t, LOSSV_N, g->m.t);
-    lossv_store(Z_l, LOSSV_N, Z);
-    for (l = 0; l < LOSSV_N; l++) {
-        const losses_wide u = (losses_wide)g->u[l], z = (losses_wide)Z_l[l];
+    lossv_store(z, LOSSV_N, Z);
+    lossv_store(u, LOSSV_N, lossv_load_all(g->u));
+    for (l = 0; l < LOSSV_N; l++) { /* no branch, for compilers that take several at a time */
+        const losses_wide u_l = (losses_wide)u[l], z_l = (losses_wide)z[l];
+        const losses_wide s_l = (losses_wide)s[l], t_l = (losses_wide)t[l];
         const losses_wide BS = (losses_wide)high[l] + (losses_wide)low[l], p_r = 1 / (1 + BS / B);
-        const losses_wide A = rest[l] + t_r[l], all = u * (A + z);
-        const losses_wide unit = ((losses_wide)s[l] + (losses_wide)s[l] * (losses_wide)t[l]) * p_r;
-        const losses_wide K = all * unit;
-        const int normal = K >= (losses_wide)LOSSI_TINY || K <= -(losses_wide)LOSSI_TINY;
-        g->g[l] = (float)(BS < B ? u * (rest[l] + z * p_r) - u * A * BS * p_r / B
-                                 : all * p_r - u * t_r[l]);
-        g->K[l] = normal ? 1.f : (float)unit;
-        g->K2[l] = (float)(normal ? K : all);
-        g->K3[l] = normal ? (float)(K - (losses_wide)g->K2[l]) : 0;
-        g->keep[l] = (float)(u * job->keep);
-        g->uniform[l] = (float)(u * job->uniform);
+        const losses_wide A = rest[l] + t_r[l], a = u_l * (A + z_l), p = (s_l + s_l * t_l) * p_r;
+        unit[l] = (float)p;
+        all[l] = (float)a;
+        K[l] = (float)(a * p);
+        low[l] = (float)(a * p - (losses_wide)K[l]);
+        near_r[l] = (float)(u_l * (rest[l] + z_l * p_r) - u_l * A * BS * p_r / B);
+        far_r[l] = (float)(a * p_r - u_l * t_r[l]);
+        s[l] = (float)(u_l * keep);
+        t[l] = (float)(u_l * uniform);
     }
+    K_l = lossv_load_all(K);
+    size = lossv_abs(K_l);
+    lossv_store(g->K, LOSSV_N, lossv_if_lt(size, tiny, lossv_load_all(unit), one));
+    lossv_store(g->K2, LOSSV_N, lossv_if_lt(size, tiny, lossv_load_all(all), K_l));
+    lossv_store(g->K3, LOSSV_N, lossv_if_lt(size, tiny, zero, lossv_load_all(low)));
+    lossv_store(
+        g->g, LOSSV_N,
+        lossv_if_lt(S->high, lossv_set(LOSSV_B), lossv_load_all(near_r), lossv_load_all(far_r)));
+    lossv_store(g->keep, LOSSV_N, lossv_load_all(s));
+    lossv_store(g->uniform, LOSSV_N, lossv_load_all(t));
 }
 
 /* The losses, and what the gradient needs: cross-entropy with all its options, and focal as a function of
@@ -2229,7 +2242,7 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
     const lossv w = g->w, u = lossv_load_all(g->u), x_z = g->x_z;
     const int index = at->q == NULL;
     losses_wide all_rest[LOSSV_N], all_t_r[LOSSV_N];
-    float each[LOSSV_N], more[LOSSV_N], high[LOSSV_N], low[LOSSV_N];
+    float each[LOSSV_N], high[LOSSV_N], low[LOSSV_N];
     size_t l;
     lossv unit, s, lse, loss, A, Z = zero, lag, leads = index ? one : zero;
     const lossv_pair scaled = LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit);
@@ -2247,28 +2260,29 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
     t_r = lossv_sub(w, rest);
     A = w;
     if (soft) {
-        lossv_store(each, LOSSV_N, rest);
-        lossv_store(more, LOSSV_N, t_r);
-        lossv_store(high, LOSSV_N, g->sums.rest.high);
-        lossv_store(low, LOSSV_N, g->sums.rest.low);
+        const lossv sum = g->sums.rest.high; /* its low part is NaN where it is infinite */
+        const lossv more =
+            lossv_if_lt(lossv_abs(sum), lossv_set(LOSSI_INF), g->sums.rest.low, zero);
+        const losses_wide uniform = index ? job->uniform : 0;
+        float w_r[LOSSV_N], q_r[LOSSV_N];
+        lossv_store(high, LOSSV_N, index ? rest : sum);
+        lossv_store(low, LOSSV_N, index ? zero : more);
+        lossv_store(each, LOSSV_N, t_r);
+        lossv_store(w_r, LOSSV_N, one);
+        lossv_store(q_r, LOSSV_N, zero);
+        for (l = 0; l < LOSSV_N && job->weight != NULL; l++) w_r[l] = job->weight[g->r[l]];
+        for (l = 0; l < at->count && !index; l++)
+            q_r[l] = at->q[LOSSI_FN(element)(along, at->step, l, g->r[l])];
         for (l = 0; l < LOSSV_N; l++) {
-            const size_t r = g->r[l];
-            const losses_wide w_r = job->weight != NULL ? (losses_wide)job->weight[r] : 1;
-            lossi_sum others = {0, 0};
-            all_rest[l] = (losses_wide)each[l] + job->uniform * (job->all_weight - w_r);
-            all_t_r[l] = (losses_wide)more[l] + w_r * job->uniform;
-            if (!index && l < at->count) {
-                const float q = at->q[LOSSI_FN(element)(along, at->step, l, r)];
-                all_t_r[l] = w_r * (job->keep * (losses_wide)q + job->uniform);
-                others.high = (losses_wide)high[l];
-                others.low = (losses_wide)low[l];
-                all_rest[l] = lossi_total(&others);
-            }
-            each[l] = (float)all_rest[l];
-            more[l] = (float)all_t_r[l];
+            const losses_wide w = (losses_wide)w_r[l], q = (losses_wide)q_r[l];
+            all_rest[l] = (losses_wide)high[l] + (losses_wide)low[l];
+            all_rest[l] += uniform * (job->all_weight - w);
+            all_t_r[l] = (losses_wide)each[l] + w * (job->keep * q + job->uniform);
+            high[l] = (float)all_rest[l];
+            low[l] = (float)all_t_r[l];
         }
-        rest = lossv_load_all(each);
-        t_r = lossv_load_all(more);
+        rest = lossv_load_all(high);
+        t_r = lossv_load_all(low);
         A = lossv_add(rest, t_r);
     }
     /* half of sum t_c (x_r - x_c), which may not overflow; 0 where A is */
@@ -2479,7 +2493,8 @@ LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, 
 {
     size_t i;
     for (i = 0; i < n; i++) LOSSI_FN(begin)(job, g + i, along, soft);
-    for (i = 0; i < n; i++) LOSSI_FN(sweep_all)(job, g + i, along, soft, focal ? 2 : soft);
+    for (i = 0; i < n; i++)
+        LOSSI_FN(sweep_all)(job, g + i, along, soft, focal ? 1 + (job->gamma > 2) : soft);
     for (i = 0; i < n; i++) LOSSI_FN(finish)(job, g + i, along, soft, focal);
     for (i = 0; i < n && g->at.grad != NULL; i++) LOSSI_FN(gradients)(job, g + i, along, soft);
 }
