@@ -472,6 +472,13 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_FENCE() ((void)0)
 #endif
 
+/* V8 11.3 gets vectors of two doubles wrong that are made of floats or made floats */
+#if defined(__wasm__) && defined(__clang__)
+#define LOSSI_SINGLY _Pragma("clang loop vectorize(disable)")
+#else
+#define LOSSI_SINGLY
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -886,10 +893,13 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_exponent(a)    vcvtq_f32_s32(vsubq_s32(LOSSV_POWER(a), vdupq_n_s32(128)))
 #define lossr_mantissa(a)    lossr_float(vaddq_u32(LOSSV_DIGITS(a), vdupq_n_u32(0x3f400000u)))
 
+/* big-endian, the lanes of 8 bytes stand the other way round */
+#if !defined(__AARCH64EB__) && !defined(__ARMEB__)
 #define lossr_u8(p)  vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(lossi_four(p))))))
 #define lossr_i32(p) vcvtq_f32_s32(vld1q_s32(p))
 #define lossr_i64(p) \
     vcvtq_f32_s32(vcombine_s32(vmovn_s64(vld1q_s64(p)), vmovn_s64(vld1q_s64((p) + 2))))
+#endif
 #if defined(__aarch64__) || defined(_M_ARM64)
 #define lossr_div(a, b) vdivq_f32(a, b)
 #define lossr_any(mask) (vmaxvq_u32(mask) != 0)
@@ -2203,6 +2213,7 @@ LOSSI_OP void LOSSI_FN(slopes)(const lossi_job *job, lossv_group *g, const lossv
     lossv_store(t, LOSSV_N, g->m.t);
     lossv_store(z, LOSSV_N, Z);
     lossv_store(u, LOSSV_N, lossv_load_all(g->u));
+    LOSSI_SINGLY
     for (l = 0; l < LOSSV_N; l++) { /* no branch, for compilers that take several at a time */
         const losses_wide u_l = (losses_wide)u[l], z_l = (losses_wide)z[l];
         const losses_wide s_l = (losses_wide)s[l], t_l = (losses_wide)t[l];
@@ -2273,6 +2284,7 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
         for (l = 0; l < LOSSV_N && job->weight != NULL; l++) w_r[l] = job->weight[g->r[l]];
         for (l = 0; l < at->count && !index; l++)
             q_r[l] = at->q[LOSSI_FN(element)(along, at->step, l, g->r[l])];
+        LOSSI_SINGLY
         for (l = 0; l < LOSSV_N; l++) {
             const losses_wide w = (losses_wide)w_r[l], q = (losses_wide)q_r[l];
             all_rest[l] = (losses_wide)high[l] + (losses_wide)low[l];
