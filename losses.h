@@ -2739,8 +2739,8 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
     }
 }
 
-/* A strip of n elements from number i on, all or (some) not all of which count; with the low parts and the
- * logarithms if they are wanted */
+/* A strip of n elements from number i on, all or (some) not all of which count; lows: with the low parts
+ * (2: to the rest of exp), logs: with the logarithms */
 LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
                                  size_t i, size_t n, int lows, int logs, int some)
 {
@@ -2757,8 +2757,8 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
         e = lossv_fma(s, p, s);
         lossv_store(y->high + k, LOSSV_N, e);
         if (lows) {
-            rest = lossv_fma(s, rest, lossv_fma(s, p, lossv_sub(s, e)));
-            lossv_store(y->low + k, LOSSV_N, rest);
+            const lossv low = lossv_fma(s, p, lossv_sub(s, e));
+            lossv_store(y->low + k, LOSSV_N, lows > 1 ? lossv_fma(s, rest, low) : low);
         }
     }
     for (k = 0; k < n && logs; k += LOSSV_N)
@@ -2930,7 +2930,7 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *
     const float gamma = job->gamma, alpha = job->alpha, factor = job->factor;
     lossv part = zero;
     size_t k;
-    LOSSI_FN(strip_at)(strip, job, at, i, n, focal, 1, some);
+    LOSSI_FN(strip_at)(strip, job, at, i, n, focal ? 1 + (gamma > 2) : 0, 1, some);
     for (k = 0; k < n && focal; k += LOSSV_N) {
         const lossv_elements y =
             LOSSI_FN(elements_at)(at, i + k, some ? n - k : LOSSV_N, strip, k, hard, some);
