@@ -883,15 +883,18 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_lt(a, b)       vcltq_f32(a, b)
 #define lossr_eq(a, b)       vceqq_f32(a, b)
 #define lossr_if(mask, x, y) vbslq_f32(mask, x, y)
-#define lossr_bits(a)        vreinterpretq_u32_f32(a)
-#define lossr_float(u)       vreinterpretq_f32_u32(u)
-#define lossr_masked(a, u)   lossr_float(vandq_u32(lossr_bits(a), vdupq_n_u32(u)))
-#define lossr_shifted(a)     lossr_float(vshlq_n_u32(lossr_bits(a), 23))
-#define LOSSV_ABOVE(a)       vsubq_u32(lossr_bits(a), vdupq_n_u32(0x3f400000u - 0x40000000u))
-#define LOSSV_POWER(a)       vreinterpretq_s32_u32(vshrq_n_u32(LOSSV_ABOVE(a), 23))
-#define LOSSV_DIGITS(a)      vandq_u32(LOSSV_ABOVE(a), vdupq_n_u32(0x007fffffu))
-#define lossr_exponent(a)    vcvtq_f32_s32(vsubq_s32(LOSSV_POWER(a), vdupq_n_s32(128)))
-#define lossr_mantissa(a)    lossr_float(vaddq_u32(LOSSV_DIGITS(a), vdupq_n_u32(0x3f400000u)))
+#if defined(__GNUC__)
+#define lossr_opaque(a) __asm__("" : "+w"(a))
+#endif
+#define lossr_bits(a)      vreinterpretq_u32_f32(a)
+#define lossr_float(u)     vreinterpretq_f32_u32(u)
+#define lossr_masked(a, u) lossr_float(vandq_u32(lossr_bits(a), vdupq_n_u32(u)))
+#define lossr_shifted(a)   lossr_float(vshlq_n_u32(lossr_bits(a), 23))
+#define LOSSV_ABOVE(a)     vsubq_u32(lossr_bits(a), vdupq_n_u32(0x3f400000u - 0x40000000u))
+#define LOSSV_POWER(a)     vreinterpretq_s32_u32(vshrq_n_u32(LOSSV_ABOVE(a), 23))
+#define LOSSV_DIGITS(a)    vandq_u32(LOSSV_ABOVE(a), vdupq_n_u32(0x007fffffu))
+#define lossr_exponent(a)  vcvtq_f32_s32(vsubq_s32(LOSSV_POWER(a), vdupq_n_s32(128)))
+#define lossr_mantissa(a)  lossr_float(vaddq_u32(LOSSV_DIGITS(a), vdupq_n_u32(0x3f400000u)))
 
 /* big-endian, the lanes of 8 bytes stand the other way round */
 #if !defined(__AARCH64EB__) && !defined(__ARMEB__)
@@ -985,16 +988,28 @@ typedef float LOSSI_FN(unaligned);
 #define lossr_load(p)      LOSSV_MM(loadu_ps)(p)
 #define lossr_store(p, a)  LOSSV_MM(storeu_ps)(p, a)
 #define lossr_stream(p, a) LOSSV_MM(stream_ps)(p, a)
-#define lossr_add(a, b)    LOSSV_MM(add_ps)(a, b)
-#define lossr_sub(a, b)    LOSSV_MM(sub_ps)(a, b)
-#define lossr_mul(a, b)    LOSSV_MM(mul_ps)(a, b)
-#define lossr_div(a, b)    LOSSV_MM(div_ps)(a, b)
+#if defined(__GNUC__) /* the intrinsics would bring the including program's -Ofast with them */
+#define lossr_add(a, b) ((a) + (b))
+#define lossr_sub(a, b) ((a) - (b))
+#define lossr_mul(a, b) ((a) * (b))
+#define lossr_div(a, b) ((a) / (b))
+#else
+#define lossr_add(a, b) LOSSV_MM(add_ps)(a, b)
+#define lossr_sub(a, b) LOSSV_MM(sub_ps)(a, b)
+#define lossr_mul(a, b) LOSSV_MM(mul_ps)(a, b)
+#define lossr_div(a, b) LOSSV_MM(div_ps)(a, b)
+#endif
 #if LOSSV_FUSED
 #define lossr_fma(a, b, c)  LOSSV_MM(fmadd_ps)(a, b, c)
 #define lossr_fnma(a, b, c) LOSSV_MM(fnmadd_ps)(a, b, c)
 #else
 #define lossr_fma(a, b, c)  lossr_add(lossr_mul(a, b), c)
 #define lossr_fnma(a, b, c) lossr_sub(c, lossr_mul(a, b))
+#endif
+#if defined(__GNUC__) && LOSSV_W == 16
+#define lossr_opaque(a) __asm__("" : "+v"(a))
+#elif defined(__GNUC__)
+#define lossr_opaque(a) __asm__("" : "+x"(a))
 #endif
 #define LOSSV_INT(u)       LOSSV_MM(set1_epi32)((int)(u))
 #define lossr_masked(a, u) lossr_float(lossr_and(lossr_bits(a), LOSSV_INT(u)))
@@ -1011,6 +1026,9 @@ typedef float LOSSI_FN(unaligned);
 #endif
 #ifndef lossr_stream
 #define lossr_stream(p, a) lossr_store(p, a)
+#endif
+#ifndef lossr_opaque
+#define lossr_opaque(a) (void)0
 #endif
 #ifndef lossr_steps
 #define lossr_steps(a, magic) lossr_sub(a, magic)
@@ -1254,7 +1272,8 @@ LOSSI_OP lossv lossv_pow2(lossv d, lossv base, lossv *n)
 {
     const lossv magic = lossv_add(base, lossv_set(12582912.f + 127.f));
     const lossv turns = lossv_fma(d, lossv_set(1.44269504f), lossv_set(-0.0849625f));
-    const lossv sum = lossv_add(turns, magic);
+    lossv sum = lossv_add(turns, magic);
+    LOSSV_ALL(lossr_opaque(sum.r[i])) /* -Ofast would have sum - magic for turns */
     LOSSV_ALL(n->r[i] = lossr_steps(sum.r[i], magic.r[i]))
     LOSSV_EACH(lossr_shifted(sum.r[i]));
 }
@@ -2286,10 +2305,10 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
             q_r[l] = at->q[LOSSI_FN(element)(along, at->step, l, g->r[l])];
         LOSSI_SINGLY
         for (l = 0; l < LOSSV_N; l++) {
-            const losses_wide w = (losses_wide)w_r[l], q = (losses_wide)q_r[l];
+            const losses_wide w_l = (losses_wide)w_r[l], q_l = (losses_wide)q_r[l];
             all_rest[l] = (losses_wide)high[l] + (losses_wide)low[l];
-            all_rest[l] += uniform * (job->all_weight - w);
-            all_t_r[l] = (losses_wide)each[l] + w * (job->keep * q + job->uniform);
+            all_rest[l] += uniform * (job->all_weight - w_l);
+            all_t_r[l] = (losses_wide)each[l] + w_l * (job->keep * q_l + job->uniform);
             high[l] = (float)all_rest[l];
             low[l] = (float)all_t_r[l];
         }
@@ -3259,6 +3278,7 @@ static const lossi_kernels lossi_base = {
 #undef lossr_max
 #undef lossr_min
 #undef lossr_mul
+#undef lossr_opaque
 #undef lossr_part
 #undef lossr_put_quads
 #undef lossr_quads

@@ -21,6 +21,12 @@ extern int check_every;
 /* exp (0), log (1), log1p (2) or log1p_unit (3) of the header in an instruction set, of n floats. */
 void check_map(const char *set, int which, float *y, const float *x, size_t n);
 
+/* 1 leaves out what -ffast-math excludes, NaN and infinite input: --finite. */
+extern int check_finite;
+
+/* Whether the CPU takes denormal numbers for 0, as programs linked with -ffast-math set it. */
+extern int check_flushes;
+
 /* Names the case under test, printf style: shape, seed, option. Shown with every failure until the next. */
 void check_case(const char *format, ...);
 

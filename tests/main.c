@@ -1,17 +1,14 @@
-/* Runs the suites, on every instruction set of this CPU, and holds the one implementation of the
- * library that they share.
- *     suites [--quick] [SUITE ...]     all of them where none is named
+/* Runs the suites, on every instruction set of this CPU.
+ *     suites [--quick] [--finite] [SUITE ...]     all of them where none is named
  *     suites --every exp               this one on all 2^32 floats, with what was found; also log, log1p
  *     suites --isa                     the best instruction set of this CPU */
+#include <float.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#define LOSSI_TEST /* offers "scalar" beside the sets of the CPU */
-#define LOSSI_LARGE 1000 /* so that gradients of a test go past the caches too */
-#define LOSSES_IMPLEMENTATION
 #include "../losses.h"
 #include "check.h"
 
@@ -23,7 +20,7 @@ static const char *const all_sets[] = {"avx512", "avx2", "sse2", "sve",  "neon",
 const char *check_sets[COUNT(all_sets) + 1];
 
 unsigned long check_passed, check_failed;
-int check_quick, check_every;
+int check_quick, check_every, check_finite, check_flushes;
 static char current_case[256];
 
 void check_case(const char *format, ...)
@@ -85,13 +82,6 @@ int check_status(const char *file, int line, const char *text, int got, int want
     printf("    got %s  want %s\n", losses_status_name((losses_status)got),
            losses_status_name((losses_status)want));
     return 0;
-}
-
-void check_map(const char *set, int which, float *y, const float *x, size_t n)
-{
-    int i = 0;
-    while (strcmp(lossi_table[i]->name, set) != 0) i++;
-    lossi_table[i]->map(which, y, x, n);
 }
 
 static void print_counts(void) { printf("%lu passed, %lu failed\n", check_passed, check_failed); }
@@ -215,7 +205,7 @@ static void run_suite(const struct suite *suite)
 static int usage(void)
 {
     size_t i;
-    printf("suites [--isa] [--quick] [--every] [SUITE ...], of:");
+    printf("suites [--isa] [--quick] [--finite] [--every] [SUITE ...], of:");
     for (i = 0; i < COUNT(suites); i++) printf(" %s", suites[i].name);
     printf("\n");
     return 2;
@@ -224,7 +214,10 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     int wanted[COUNT(suites)] = {0}, named = 0, a;
+    volatile float least = FLT_MIN;
     size_t i;
+    least /= 2;
+    check_flushes = least == 0;
     for (a = 1; a < argc; a++) {
         for (i = 0; i < COUNT(suites) && strcmp(argv[a], suites[i].name) != 0; i++) continue;
         if (i < COUNT(suites)) {
@@ -236,6 +229,8 @@ int main(int argc, char **argv)
             check_quick = 1;
         } else if (strcmp(argv[a], "--every") == 0) {
             check_every = 1;
+        } else if (strcmp(argv[a], "--finite") == 0) {
+            check_finite = 1;
         } else {
             return usage();
         }
