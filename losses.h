@@ -376,12 +376,33 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_VSX    7
 #define LOSSI_WASM   8
 
+/* The arithmetic below is meant as written, also where the including program is compiled with -Ofast
+ * or -ffast-math: no fused multiply-add but where it says so, and nothing re-associated. clang compiles
+ * what the vector headers define likewise, so that this comes before them. */
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wunknown-warning-option"
+#pragma clang diagnostic ignored "-Wignored-pragmas" /* some targets have only the last of these */
+#pragma clang diagnostic ignored "-Wdeprecated-altivec-src-compat"
+#pragma float_control(push)
+#pragma float_control(precise, on)
+#pragma clang fp reassociate(off) contract(off)
+#elif defined(_MSC_VER)
+#pragma float_control(precise, on, push)
+#pragma fp_contract(off)
+#endif
+
 #define LOSSI_AGAIN 1 /* the file can be read again: a copy pasted into another file cannot */
 #if defined(__has_include) && !defined(_MSC_VER)
 #if !__has_include(LOSSES_FILE)
 #undef LOSSI_AGAIN
 #define LOSSI_AGAIN 0
 #endif
+#endif
+#if (defined(__i386__) && !defined(__SSE2_MATH__)) || defined(__m68k__)
+#define LOSSI_X87 1 /* results have more bits than their type until they are stored */
+#else
+#define LOSSI_X87 0
 #endif
 #define LOSSI_AVX 0 /* the further sets of x86 can be compiled and chosen */
 #if defined(__clang__) && defined(__has_builtin)
@@ -394,6 +415,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #ifdef LOSSES_NO_SIMD
 #define LOSSI_BASE LOSSI_SINGLE /* the set that is compiled in place */
 #elif defined(__TINYC__)
+#define LOSSI_BASE LOSSI_SCALAR
+#elif defined(__clang__) && defined(__FAST_MATH__) && \
+    (defined(__XMMINTRIN_H) || defined(__ARM_NEON_H)) /* too late for the above: plain C */
 #define LOSSI_BASE LOSSI_SCALAR
 #elif defined(_M_X64) || (defined(__x86_64__) && defined(__GNUC__))
 #define LOSSI_BASE LOSSI_SSE2
@@ -414,8 +438,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #undef LOSSI_AVX
 #define LOSSI_AVX 1
 #endif
-#elif defined(__aarch64__) || defined(_M_ARM64) || \
-    (defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4))
+#elif !defined(__ARM_BIG_ENDIAN) && /* lanes would be in another order */ \
+    (defined(__aarch64__) || defined(_M_ARM64) || \
+     (defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4)))
 #define LOSSI_BASE LOSSI_NEON
 #include <arm_neon.h>
 #elif defined(__riscv_v) && defined(LOSSI_VECTORS)
@@ -428,27 +453,18 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_BASE LOSSI_SCALAR
 #endif
 
-/* The arithmetic below is meant as written, also where the including program is compiled with -Ofast
- * or -ffast-math: no fused multiply-add but where it says so, and nothing re-associated. */
-#if defined(__clang__)
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wunknown-warning-option"
-#pragma clang diagnostic ignored "-Wignored-pragmas" /* not every target has the first two */
-#pragma clang diagnostic ignored "-Wdeprecated-altivec-src-compat"
-#pragma float_control(push)
-#pragma float_control(precise, on)
-#pragma clang fp contract(off)
-#elif defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
 #pragma GCC optimize("no-fast-math", "fp-contract=off", "no-tree-loop-distribute-patterns")
-#elif defined(_MSC_VER)
-#pragma float_control(precise, on, push)
-#pragma fp_contract(off)
 #endif
 
 #if defined(__GNUC__)
-#define LOSSI_ISA(features)    __attribute__((target(features)))
-#define LOSSI_FORCE            static inline __attribute__((always_inline, unused))
+#define LOSSI_ISA(features) __attribute__((target(features)))
+#if LOSSI_X87 /* the code would be large */
+#define LOSSI_FORCE static __attribute__((unused))
+#else
+#define LOSSI_FORCE static inline __attribute__((always_inline, unused))
+#endif
 #define LOSSI_APART            __attribute__((noinline)) /* seldom needed: once, not in every loop */
 #define LOSSI_PREFETCH(p)      __builtin_prefetch(p)
 #define LOSSI_ATOMIC_GET(p)    __atomic_load_n(p, __ATOMIC_RELAXED)
@@ -647,6 +663,24 @@ LOSSI_FORCE uint64_t lossi_eight(const uint8_t *p)
 }
 #endif
 
+/* x87 rounds to the type of a result when it stores it, and only then; elsewhere these do nothing. */
+#if LOSSI_X87
+#define LOSSI_STORED volatile
+#else
+#define LOSSI_STORED
+#endif
+LOSSI_FORCE float lossi_f(float x)
+{
+    LOSSI_STORED float y = x;
+    return y;
+}
+
+LOSSI_FORCE losses_wide lossi_w(losses_wide x)
+{
+    LOSSI_STORED losses_wide y = x;
+    return y;
+}
+
 #define LOSSI_INF lossi_float(0x7f800000u)
 #define LOSSI_NAN lossi_float(0x7fc00000u)
 
@@ -686,14 +720,15 @@ LOSSI_FORCE void lossi_labels(const lossi_job *job, size_t i, size_t count, size
  * An infinite sum stays infinite: its low part would be NaN. */
 LOSSI_FORCE void lossi_add(lossi_sum *sum, losses_wide b)
 {
-    losses_wide a = sum->high, s = a + b, z = s - a;
+    const losses_wide a = sum->high, s = lossi_w(a + b), z = lossi_w(s - a);
+    const losses_wide error = lossi_w(lossi_w(a - lossi_w(s - z)) + lossi_w(b - z));
     sum->high = s;
-    if (lossi_finite(s)) sum->low += (a - (s - z)) + (b - z);
+    if (lossi_finite(s)) sum->low = lossi_w(sum->low + error);
 }
 
 LOSSI_FORCE losses_wide lossi_total(const lossi_sum *sum)
 {
-    return lossi_finite(sum->high) ? sum->high + sum->low : sum->high;
+    return lossi_finite(sum->high) ? lossi_w(sum->high + sum->low) : sum->high;
 }
 
 /* Takes some losses, of which i is the number of the first. In double the sum of a few floats needs no
@@ -707,11 +742,11 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
         lossi_add(&job->sum, (losses_wide)loss[l]);
     if (sizeof even == sizeof(float)) return;
     for (l = 0; l + 2 <= count; l += 2) {
-        even += (losses_wide)loss[l];
-        odd += (losses_wide)loss[l + 1];
+        even = lossi_w(even + (losses_wide)loss[l]);
+        odd = lossi_w(odd + (losses_wide)loss[l + 1]);
     }
-    if (l < count) even += (losses_wide)loss[l];
-    lossi_add(&job->sum, even + odd);
+    if (l < count) even = lossi_w(even + (losses_wide)loss[l]);
+    lossi_add(&job->sum, lossi_w(even + odd));
 }
 
 #define LOSSI_JOIN2(a, b, c) a##b##_##c
@@ -896,13 +931,10 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_exponent(a)  vcvtq_f32_s32(vsubq_s32(LOSSV_POWER(a), vdupq_n_s32(128)))
 #define lossr_mantissa(a)  lossr_float(vaddq_u32(LOSSV_DIGITS(a), vdupq_n_u32(0x3f400000u)))
 
-/* big-endian, the lanes of 8 bytes stand the other way round */
-#if !defined(__AARCH64EB__) && !defined(__ARMEB__)
 #define lossr_u8(p)  vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(lossi_four(p))))))
 #define lossr_i32(p) vcvtq_f32_s32(vld1q_s32(p))
 #define lossr_i64(p) \
     vcvtq_f32_s32(vcombine_s32(vmovn_s64(vld1q_s64(p)), vmovn_s64(vld1q_s64((p) + 2))))
-#endif
 #if defined(__aarch64__) || defined(_M_ARM64)
 #define lossr_div(a, b) vdivq_f32(a, b)
 #define lossr_any(mask) (vmaxvq_u32(mask) != 0)
@@ -927,7 +959,7 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, scalar)
 #endif
 #define LOSSI_TARGET
-#if LOSSI_PASS != LOSSI_SINGLE && defined(__GNUC__) && !defined(__TINYC__)
+#if LOSSI_PASS != LOSSI_SINGLE && defined(__GNUC__) && !defined(__TINYC__) && !LOSSI_X87
 #define LOSSV_FUSED      (LOSSI_PASS == LOSSI_RVV || LOSSI_PASS == LOSSI_VSX)
 #define LOSSV_W          (LOSSI_PASS == LOSSI_RVV ? 16 : 4) /* 16 are one group of registers there */
 typedef float LOSSI_FN(reg) __attribute__((vector_size(4 * LOSSV_W)));
@@ -957,13 +989,18 @@ typedef float LOSSI_FN(unaligned);
 #define lossr             LOSSI_FN(reg)
 #define lossr_load(p)     (*(const LOSSI_FN(unaligned) *)(p))
 #define lossr_store(p, a) (*(LOSSI_FN(unaligned) *)(p) = (a))
-#define lossr_add(a, b)   ((a) + (b))
-#define lossr_sub(a, b)   ((a) - (b))
-#define lossr_mul(a, b)   ((a) * (b))
-#define lossr_div(a, b)   ((a) / (b))
+#if LOSSI_X87
+#define LOSSV_ROUND(x) lossi_f(x)
+#else
+#define LOSSV_ROUND(x) (x)
+#endif
+#define lossr_add(a, b) LOSSV_ROUND((a) + (b))
+#define lossr_sub(a, b) LOSSV_ROUND((a) - (b))
+#define lossr_mul(a, b) LOSSV_ROUND((a) * (b))
+#define lossr_div(a, b) LOSSV_ROUND((a) / (b))
 #if !LOSSV_FUSED
-#define lossr_fma(a, b, c)  ((a) * (b) + (c))
-#define lossr_fnma(a, b, c) ((c) - (a) * (b))
+#define lossr_fma(a, b, c)  lossr_add(lossr_mul(a, b), c)
+#define lossr_fnma(a, b, c) lossr_sub(c, lossr_mul(a, b))
 #elif defined(__clang__)
 #define lossr_fma(a, b, c)  __builtin_elementwise_fma(a, b, c)
 #define lossr_fnma(a, b, c) __builtin_elementwise_fma(-(a), b, c)
@@ -1488,9 +1525,10 @@ LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair total)
     lossv_store(low, LOSSV_N, total.low);
     for (half = LOSSV_N / 2; half > 0; half /= 2) {
         for (i = 0; i < half; i++) {
-            const float a = high[i], b = high[i + half], s = a + b, z = s - a;
+            const float a = high[i], b = high[i + half], s = lossi_f(a + b), z = lossi_f(s - a);
+            const float error = lossi_f(lossi_f(a - lossi_f(s - z)) + lossi_f(b - z));
             high[i] = s;
-            low[i] = (low[i] + low[i + half]) + ((a - (s - z)) + (b - z));
+            low[i] = lossi_f(lossi_f(low[i] + low[i + half]) + error);
         }
     }
     y.high = (losses_wide)high[0];
@@ -3073,23 +3111,24 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
             LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
     }
     sum = LOSSI_FN(sum)(V); /* B V, B I */
-    loss = (float)lossi_total(&sum);
-    v = loss * LOSSV_1_B;
+    loss = lossi_f((float)lossi_total(&sum));
+    v = lossi_f(loss * LOSSV_1_B);
     sum = LOSSI_FN(sum)(I);
-    i2 = (float)lossi_total(&sum) * LOSSV_1_B;
-    i2 = i2 + i2 + job->smooth;
-    d = v + i2;
-    loss = loss / d * LOSSV_1_B;
+    i2 = lossi_f(lossi_f((float)lossi_total(&sum)) * LOSSV_1_B);
+    i2 = lossi_f(i2 + i2 + job->smooth);
+    d = lossi_f(v + i2);
+    loss = lossi_f(lossi_f(loss / d) * LOSSV_1_B);
     if (at->grad == NULL) return loss;
-    i2 = i2 / d / d; /* of the gradient of p (1-p) for t = 0, and of -p (1-p) for t = 1: v */
-    v = (v / d + v / d) / d + i2;
-    K = (job->upstream != NULL ? job->upstream[at->plane] : job->factor) * LOSSV_1_B;
+    i2 = lossi_f(lossi_f(i2 / d) /
+                 d); /* of the gradient of p (1-p) for t = 0, and of -p (1-p) for t = 1: v */
+    v = lossi_f(lossi_f(2 * lossi_f(v / d) / d) + i2);
+    K = lossi_f((job->upstream != NULL ? job->upstream[at->plane] : job->factor) * LOSSV_1_B);
     K2 = 1;
-    if (i2 * (K < 0 ? -K : K) < LOSSI_TINY)
+    if (lossi_f(i2 * (K < 0 ? -K : K)) < LOSSI_TINY)
         K2 = K, K = 1; /* the products would not be normal numbers */
-    c0 = lossv_set(i2 * K);
-    c1 = lossv_set(v * K);
-    c01 = lossv_set(-(i2 + v) * K);
+    c0 = lossv_set(lossi_f(i2 * K));
+    c1 = lossv_set(lossi_f(v * K));
+    c01 = lossv_set(lossi_f(-lossi_f(i2 + v) * K));
     u = lossv_set(K2);
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
@@ -3524,7 +3563,7 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
     }
     call->empty = !(call->denominator > 0) && !(call->options.denominator > 0);
     if (call->options.denominator > 0) call->denominator = call->options.denominator;
-    if (loss == LOSSI_DICE) call->denominator += (losses_wide)1e-8;
+    if (loss == LOSSI_DICE) call->denominator = lossi_w(call->denominator + (losses_wide)1e-8);
     return LOSSES_OK;
 }
 
@@ -3596,7 +3635,7 @@ static losses_wide lossi_factor(const lossi_call *call, size_t i)
     losses_wide u =
         o->upstream == NULL ? 1 : (losses_wide)o->upstream[o->reduction == LOSSES_NONE ? i : 0];
     if (o->reduction != LOSSES_MEAN) return u;
-    return call->empty ? 0 : u / call->denominator;
+    return call->empty ? 0 : lossi_w(u / call->denominator);
 }
 
 /* Reduces and reports; returns what goes to loss[0], unless the reduction is none. */
@@ -3611,7 +3650,7 @@ static losses_wide lossi_finish(const lossi_call *call)
         o->report->bad_position = 0;
     }
     if (o->reduction != LOSSES_MEAN) return sum;
-    if (!call->empty) return sum / call->denominator;
+    if (!call->empty) return lossi_w(sum / call->denominator);
     return o->nan_if_empty ? (losses_wide)LOSSI_NAN : sum == sum ? 0 : sum;
 }
 
@@ -3834,12 +3873,13 @@ LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_p
             t = lossi_target(targets, i);
             w = t == call.ignore ? 0 : weight != NULL ? weight[t] : 1;
             a = t == call.ignore ? 0 : log_probabilities[at + (size_t)t * k];
-            a = w > 0 ? -w * a : 0;
+            a = w > 0 ? lossi_f(-w * a) : 0;
             lossi_add(&call.sum, (losses_wide)a);
             if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = a;
             if (grad == NULL) continue;
             for (c = 0; c < shape.classes && !call.options.accumulate; c++) grad[at + c * k] = 0;
-            if (t != call.ignore) grad[at + (size_t)t * k] -= w * (float)lossi_factor(&call, i);
+            if (t != call.ignore)
+                grad[at + (size_t)t * k] -= lossi_f(w * (float)lossi_factor(&call, i));
         }
     }
     return lossi_end(&call, loss);

@@ -50,6 +50,7 @@ lld="$bare -fuse-ld=lld-19"
 mips='-mno-abicalls -fno-pic -G0 -Wl,-e,_start'
 # QEMU 7.2 stops at a conversion that clang makes of plain loops
 rvv="$clang --target=riscv64-linux -march=rv64gcv -mabi=lp64d -O2 -fno-vectorize -fno-slp-vectorize $lld"
+node="node --no-liftoff --single-threaded $out/wasm.js" # the optimizing compiler, the same each time
 wasm="$clang --target=wasm32 -ffreestanding -nostdlib -Wl,--no-entry"
 
 cat >$out/wasm.js <<'END'
@@ -103,9 +104,9 @@ s390x|all|scalar|2|qemu-s390x|$clang --target=s390x-linux -O1 $lld
 s390x, NO_SIMD|all|scalar|3|qemu-s390x|$clang --target=s390x-linux -O1 -DLOSSES_NO_SIMD $lld
 LoongArch|all|scalar|2|qemu-loongarch64|$clang --target=loongarch64-linux -mno-lsx -O1 $lld
 MIPS 32, big-endian|all|scalar|2|qemu-mips -cpu 24Kf|$clang --target=mips-linux -march=mips32r2 $mips -O1 $lld
-WebAssembly|all|scalar|2|node $out/wasm.js|$wasm -O2
-WebAssembly with SIMD|all|wasm|2|node $out/wasm.js|$wasm -msimd128 -O2
-WebAssembly, NO_SIMD|all|scalar|3|node $out/wasm.js|$wasm -O2 -DLOSSES_NO_SIMD
+WebAssembly|all|scalar|2|$node|$wasm -O2
+WebAssembly with SIMD|all|wasm|2|$node|$wasm -msimd128 -O2
+WebAssembly, NO_SIMD|all|scalar|3|$node|$wasm -O2 -DLOSSES_NO_SIMD
 END
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 awk '{ printf "%02d|%s\n%c", NR, $0, 0 }' $out/builds | xargs -0 -n 1 -P "$jobs" sh "$0" one
