@@ -17,6 +17,15 @@
  *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE)
  *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"
  *
+ * The same bits: builds of one class give the same results to the last bit, on every CPU, from every
+ * compiler, at every optimisation level.
+ *   fused           AVX-512, AVX2, NEON, RISC-V V, POWER (VSX): losses_isa() is "avx512", "avx2", "neon",
+ *                   "rvv" or "vsx". NEON of ARMv7 takes denormal numbers for 0, and its results then differ
+ *   plain           SSE2, WebAssembly and any other CPU: "sse2", "wasm", "scalar"
+ *   LOSSES_NO_SIMD  a class of its own; with LOSSES_NO_DOUBLE another
+ * Under -Ofast and -ffast-math finite input gets right results, though clang's may be of no class; a program
+ * that is linked with them takes denormal numbers for 0 throughout.
+ *
  * Contents:
  *   PART 1  INTERFACE   what you call, documented           every includer
  *   PART 2  GROUND      compiler facts, types, helpers      LOSSES_IMPLEMENTATION from here on
@@ -340,7 +349,7 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
 /* "LOSSES_BAD_TARGET" ...; "unknown losses_status" for any other number. */
 LOSSES_API const char *losses_status_name(losses_status status);
 
-/* The instruction set in use: "avx512", "avx2", "sse2", "neon", "scalar" ... */
+/* The instruction set in use: "avx512", "avx2", "sse2", "neon", "rvv", "vsx", "wasm" or "scalar". */
 LOSSES_API const char *losses_isa(void);
 
 /* Forces one by its name (for tests), for calls that start later in any thread; NULL = the best there
@@ -576,7 +585,7 @@ typedef struct lossi_kernels {
 
 #define LOSSI_FEW   32   /* classes of a row up to which rows go side by side */
 #define LOSSI_GROUP 16   /* blocks between compensated additions and checks of the guess */
-#define LOSSI_TILE  4096 /* floats on the stack, on a host */
+#define LOSSI_TILE  2048 /* floats on the stack, on a host */
 #define LOSSI_LINE  64   /* bytes of a line of the caches */
 #ifndef LOSSI_LARGE
 #define LOSSI_LARGE 2097152 /* floats of a gradient that goes past the caches */
@@ -2671,10 +2680,10 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
     lossv_group g[LOSSI_BATCH];
     size_t l, n = 0;
 #if LOSSV_N > 1
-    float tile[LOSSI_TILE], grad_tile[LOSSI_TILE];
+    float tile[2 * LOSSI_TILE], grad_tile[2 * LOSSI_TILE];
     const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
     size_t c;
-    if (classes * wide <= LOSSI_TILE) {
+    if (classes * wide <= 2 * LOSSI_TILE) {
         for (c = 0; c < classes; c++)
             for (l = 0; l < count; l += LOSSV_N)
                 lossv_store(tile + c * wide + l, LOSSV_N,
