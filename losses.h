@@ -469,7 +469,8 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 
 #if defined(__GNUC__)
 #define LOSSI_ISA(features) __attribute__((target(features)))
-#if LOSSI_X87 /* the code would be large */
+#if defined(LOSSI_FORCE) /* for tests that instrument the code */
+#elif LOSSI_X87          /* the code would be large */
 #define LOSSI_FORCE static __attribute__((unused))
 #else
 #define LOSSI_FORCE static inline __attribute__((always_inline, unused))
