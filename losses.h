@@ -588,12 +588,14 @@ typedef struct lossi_kernels {
 #define LOSSI_GROUP 16   /* blocks between compensated additions and checks of the guess */
 #define LOSSI_TILE  2048 /* floats on the stack, on a host */
 #define LOSSI_LINE  64   /* bytes of a line of the caches */
+
+#define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffff ? (n) : 15)) /* 2^n, or as size_t holds */
 #ifndef LOSSI_LARGE
-#define LOSSI_LARGE 2097152 /* floats of a gradient that goes past the caches */
+#define LOSSI_LARGE LOSSI_POWER(21) /* floats of a gradient that goes past the caches */
 #endif
 #define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
 #define LOSSI_SOON   4096  /* floats ahead that are asked for */
-#define LOSSI_EXACT  ((size_t)1 << 24) /* integers below are exact in float */
+#define LOSSI_EXACT  LOSSI_POWER(24) /* integers below are exact in float */
 
 /* The job of a zeroed losses_options with the sum as reduction. */
 LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_targets targets,
@@ -3498,6 +3500,7 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, siz
 {
     const losses_targets targets = call->targets;
     const int64_t ignore = call->ignore;
+    const uint32_t most = (uint32_t)lossi_least(highest, SIZE_MAX & INT32_MAX);
     const uint64_t every = 0x0101010101010101u;
     size_t i = first, ignored = 0;
     *bad = first + n;
@@ -3518,10 +3521,10 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, siz
     }
     if (ignore < 0 || (uint64_t)ignore > highest) {
         while (targets.type == LOSSI_I32 && first + n - i >= 16 &&
-               lossi_sixteen(targets, LOSSI_I32, i, (uint32_t)lossi_least(highest, INT32_MAX)))
+               lossi_sixteen(targets, LOSSI_I32, i, most))
             i += 16;
         while (targets.type == LOSSI_I64 && first + n - i >= 16 &&
-               lossi_sixteen(targets, LOSSI_I64, i, (uint32_t)lossi_least(highest, INT32_MAX)))
+               lossi_sixteen(targets, LOSSI_I64, i, most))
             i += 16;
         while (targets.type == LOSSI_U8 && highest > 1 && first + n - i >= 16 &&
                lossi_sixteen(targets, LOSSI_U8, i, (uint32_t)lossi_least(highest, 255)))
