@@ -3736,7 +3736,7 @@ static int lossi_choice = -1; /* index into the table; a race writes equal value
 
 static const lossi_kernels *lossi_use(void)
 {
-    int i = LOSSI_ATOMIC_GET(&lossi_choice);
+    int i = LOSSI_SETS > 1 ? LOSSI_ATOMIC_GET(&lossi_choice) : 0;
     if (i < 0) {
         i = lossi_best();
         LOSSI_ATOMIC_SET(&lossi_choice, i);
@@ -3764,7 +3764,7 @@ LOSSES_API losses_status losses_use_isa(const char *name)
     int i = lossi_best();
     while (name != NULL && i < LOSSI_SETS && !lossi_same_name(name, lossi_table[i]->name)) i++;
     if (i == LOSSI_SETS) return LOSSES_BAD_OPTION;
-    LOSSI_ATOMIC_SET(&lossi_choice, i);
+    if (LOSSI_SETS > 1) LOSSI_ATOMIC_SET(&lossi_choice, i);
     return LOSSES_OK;
 }
 
