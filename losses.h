@@ -3045,7 +3045,7 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     lossv_pair total = {lossv_set(0), lossv_set(0)};
     lossi_sum large = {0, 0}, sum;
     size_t i, k;
-    strip.on[0] = 0; /* for gcc */
+    strip.on[0] = strip.low[0] = strip.power[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const grad = job->stream ? strip.grad : at->grad != NULL ? at->grad + i : NULL;
