@@ -475,10 +475,8 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #else
 #define LOSSI_FORCE static inline __attribute__((always_inline, unused))
 #endif
-#define LOSSI_APART            __attribute__((noinline)) /* seldom needed: once, not in every loop */
-#define LOSSI_PREFETCH(p)      __builtin_prefetch(p)
-#define LOSSI_ATOMIC_GET(p)    __atomic_load_n(p, __ATOMIC_RELAXED)
-#define LOSSI_ATOMIC_SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define LOSSI_APART       __attribute__((noinline)) /* seldom needed: once, not in every loop */
+#define LOSSI_PREFETCH(p) __builtin_prefetch(p)
 #else
 #define LOSSI_ISA(features)
 #if defined(_MSC_VER)
@@ -487,7 +485,12 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_FORCE static inline
 #endif
 #define LOSSI_APART
-#define LOSSI_PREFETCH(p)      ((void)(p))
+#define LOSSI_PREFETCH(p) ((void)(p))
+#endif
+#if defined(__GNUC__) && !defined(LOSSES_NO_SIMD) /* which has no choice to keep */
+#define LOSSI_ATOMIC_GET(p)    __atomic_load_n(p, __ATOMIC_RELAXED)
+#define LOSSI_ATOMIC_SET(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#else
 #define LOSSI_ATOMIC_GET(p)    (*(volatile int *)(p)) /* an aligned int is read and written whole */
 #define LOSSI_ATOMIC_SET(p, v) (*(volatile int *)(p) = (v))
 #endif
