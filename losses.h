@@ -592,13 +592,13 @@ typedef struct lossi_kernels {
 #define LOSSI_TILE  2048 /* floats on the stack, on a host */
 #define LOSSI_LINE  64   /* bytes of a line of the caches */
 
-#define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffff ? (n) : 15)) /* 2^n, or as size_t holds */
+#define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
 #ifndef LOSSI_LARGE
-#define LOSSI_LARGE LOSSI_POWER(21) /* floats of a gradient that goes past the caches */
+#define LOSSI_LARGE LOSSI_POWER(21u) /* floats of a gradient that goes past the caches */
 #endif
 #define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
 #define LOSSI_SOON   4096  /* floats ahead that are asked for */
-#define LOSSI_EXACT  LOSSI_POWER(24) /* integers below are exact in float */
+#define LOSSI_EXACT  LOSSI_POWER(24u) /* integers below are exact in float */
 
 /* The job of a zeroed losses_options with the sum as reduction. */
 LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_targets targets,
