@@ -30,6 +30,7 @@ closure() {
 build() { # CORE COMPILER OPTION
     is="$1 $2 $3"
     own=$switches
+    ram=
     libraries=-lgcc
     tools=arm-none-eabi
     strict="$warnings"
@@ -39,7 +40,9 @@ build() { # CORE COMPILER OPTION
     M4F) machine=mps2-an386 cpu='-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard' ;;
     M7) machine=mps2-an500 cpu='-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard' ;;
     M55) machine=mps3-an547 cpu='-mcpu=cortex-m55 -mthumb -mfloat-abi=hard' ;;
-    M55-MVE) machine=mps3-an547 cpu='-mcpu=cortex-m55 -mthumb -mfloat-abi=hard' own=-DLOSSES_NO_DOUBLE ;;
+    M55-MVE) # as a host has it: the kernels of sixteen lanes and their stack
+        machine=mps3-an547 cpu='-mcpu=cortex-m55 -mthumb -mfloat-abi=hard' own=-DLOSSES_NO_DOUBLE
+        ram=-Wl,--defsym,ram_size=0x20000 ;;
     RV32) machine='' cpu='-march=rv32imc -mabi=ilp32' tools=riscv64-unknown-elf ;;
     AVR) # int and size_t have 16 bits; adding floats is not in its libgcc but in its libm
         machine='' cpu=-mmcu=atmega2560 tools=avr libraries='-lm -lgcc' ;;
@@ -71,7 +74,7 @@ build() { # CORE COMPILER OPTION
     for file in firmware/measure firmware/check ../examples/firmware/start; do
         $alone $own -c $file.c -o "$b.${file##*/}.o" || return 1
     done
-    script="-nostartfiles -Wl,--gc-sections -T ../examples/firmware/link.ld $b.start.o"
+    script="-nostartfiles -Wl,--gc-sections $ram -T ../examples/firmware/link.ld $b.start.o"
     qemu="timeout 100 qemu-system-arm -M $machine -display none -monitor none -serial none"
     qemu="$qemu -semihosting-config enable=on,target=native -kernel"
     $link --specs=nano.specs $script "$b.measure.o" "$b.plain.o" "$b.losses.o" -lm -o "$b.measure" || return 1
@@ -177,7 +180,8 @@ END {
     result(differing == 0, "on the host, calls differ in place or for the loss alone in " differing " cases")
     mve = each["M55-MVE gcc O2 losses_cross_entropy_row"]
     if (mve != "" && mve <= 17) passed++
-    else print "not met: M55 with MVE: " mve " instructions per class, at most 17"
+    else print "not met: M55 with MVE, cross-entropy: at most 17 instructions per class. There is no block for MVE yet:"
+    if (mve > 17) print "    as on a host, without LOSSES_NO_SIMD: " mve "; with it: " each["M55 gcc O2 losses_cross_entropy_row"]
     printf "%s%s%d passed, %d failed\n", skipped, failures, passed, failed
     exit failed > 0
 }'
