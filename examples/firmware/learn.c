@@ -16,7 +16,7 @@ static float last_layer[HIDDEN + 1][DIGITS];
 static float features[HIDDEN + 1];
 static float logits[DIGITS];
 
-/* max(0, weights * pixels + biases), in integers but for the scale */
+/* max(0, weights * pixels / 16 + biases), in integers until the last line */
 static void first_layer(const uint8_t *pixels)
 {
     int i, j;
@@ -37,7 +37,7 @@ static void forward(const uint8_t *pixels)
         for (j = 0; j < DIGITS; j++) logits[j] += features[i] * last_layer[i][j];
 }
 
-/* One step; returns the loss before it. */
+/* One step; returns the loss before it. With the rate for upstream, the logits become what to subtract. */
 static float learn(const uint8_t *pixels, size_t digit)
 {
     float loss;
