@@ -26,7 +26,7 @@ static void stop(uint32_t exit_code)
 void reset(void)
 {
     const uint32_t *from = data_in_flash;
-    uint32_t *to;
+    volatile uint32_t *to; /* volatile: gcc would call memcpy and memset, which are not there */
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     *(volatile uint32_t *)0xe000ed88 |= 15u << 20; /* CPACR: the FPU is off after a reset */
     __asm__ volatile("dsb\n isb" ::: "memory");
