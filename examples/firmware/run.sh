@@ -15,7 +15,11 @@ learn() { # core, QEMU machine, flags
     elf=build/firmware/$1.elf
     arm-none-eabi-gcc -mthumb $3 -std=c99 -Os -Wall -Wextra -I.. -I. -ffreestanding -nostdlib -ffunction-sections \
         -fdata-sections -Wl,--gc-sections -T firmware/link.ld firmware/start.c firmware/learn.c -lgcc -o "$elf" &&
-        arm-none-eabi-size "$elf" | awk 'NR == 2 { print "flash " $1 ", RAM " $2 + $3 " and the stack" }' &&
+        {
+            arm-none-eabi-nm -S --radix=d "$elf"
+            arm-none-eabi-size "$elf"
+        } | awk '$4 ~ /^(digits|weights|biases)$/ { data += $2 }
+            END { print $1 - data " bytes of code, " data " of data; RAM: " $2 + $3 " and the stack" }' &&
         timeout 300 qemu-system-arm -M $2 -display none -monitor none -serial none \
             -semihosting-config enable=on,target=native -kernel "$elf" 2>&1 && return
     failed=1
