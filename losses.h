@@ -501,6 +501,13 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_FENCE() ((void)0)
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__OPTIMIZE_SIZE__) && __GNUC__ >= 8
+#define LOSSI_PRAGMA(text) _Pragma(#text)
+#define LOSSI_UNROLL(n)    LOSSI_PRAGMA(GCC unroll n)
+#else
+#define LOSSI_UNROLL(n)
+#endif
+
 /* V8 11.3 gets vectors of two doubles wrong that are made of floats or made floats */
 #if defined(__wasm__) && defined(__clang__)
 #define LOSSI_SINGLY _Pragma("clang loop vectorize(disable)")
@@ -2675,6 +2682,303 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
 }
 #endif
 
+#if LOSSV_N == 1
+/* --- one number at a time ----------------------------------------------------------------------------
+ * What a microcontroller links, and what its calls take where no option needs more: index targets, and
+ * masks. With a = 0 or the greatest logit m, where |m| is so large that x - m is exact, and k = (m - a) / ln 2
+ * rounded, E_j = B e^(x_j - a) 2^-k gives
+ *     S = sum_{j != t} E_j / E_t,  p_j = E_j / sum E,  l = log1p(S),  s = 1 - p_t = S / (1 + S):
+ * r is the target and the greatest logit only gives the scale. A target far behind it is taken for one that is
+ * 31 behind, where l = -log p_t to the last bit, and the rest of the way is added to l. */
+#define LOSSV_MAGIC 8389632.f /* 2^23 + 2^10: integers added to it stand in the last bits */
+#if LOSSI_X87 || defined(__FAST_MATH__)
+#define LOSSV_TURNS(sum, step) ((float)(int32_t)(lossi_bits(sum) - lossi_bits(step)))
+#else
+#define LOSSV_TURNS(sum, step) ((sum) - (step))
+#endif
+
+LOSSI_OP float LOSSI_FN(top_lane)(float x) { return lossr_masked(x, 0xfffff000u); }
+
+/* e^d 2^n, step = LOSSV_MAGIC + 127 + n; 0 below 2^-126. It must be below 2^127; NaN stays NaN. low: what is
+ * lost of it, or NULL.
+ * Bound: 1.00 ulp; worst at 0xc0bb0605. The polynomial is within 3.2e-9 of e^r. */
+LOSSI_OP float LOSSI_FN(exp_lane)(float d, float step, float *low)
+{
+    const float sum = lossr_fma(d, 1.44269504f, step), power = lossi_float(lossi_bits(sum) << 23);
+    float n, r0, r, q, t, e;
+    if (low != NULL) *low = 0;
+    if (sum <= LOSSV_MAGIC) return lossr_sub(step, step); /* 0, and no constant in memory */
+    n = LOSSV_TURNS(sum, step);
+    r0 = lossr_fnma(n, LOSSV_LN2_HI, d);
+    r = lossr_fnma(n, LOSSV_LN2_LO, r0);
+    q = lossr_fma(1.39410351e-3f, r, 8.36884137e-3f);
+    q = lossr_fma(q, r, 4.16663960e-2f);
+    q = lossr_fma(q, r, 1.66665196e-1f);
+    q = lossr_fma(q, r, 5.00000000e-1f);
+    q = lossr_mul(q, lossr_mul(r, r));
+    t = lossr_add(q, r);
+    e = lossr_fma(power, t, power);
+    if (low != NULL) {
+        r0 = lossr_fnma(n, LOSSV_LN2_LO, lossr_sub(r0, r));
+        r0 = lossr_add(lossr_add(lossr_sub(r, t), q), lossr_fma(r0, t, r0));
+        *low = lossr_fma(power, r0, lossr_fma(power, t, lossr_sub(power, e)));
+    }
+    return e;
+}
+
+static inline float LOSSI_FN(exp_one)(float d, float step)
+{
+    return LOSSI_FN(exp_lane)(d, step, NULL);
+}
+
+static inline float LOSSI_FN(exp_two)(float d, float step, float *low)
+{
+    return LOSSI_FN(exp_lane)(d, step, low);
+}
+
+/* u = 2^e (1 + f) with -1/4 <= f < 1/2, u below 2^126: f for e not 0. NaN has e not 0, and stays NaN. */
+LOSSI_OP float LOSSI_FN(split)(float u, int32_t *e)
+{
+    *e = (int32_t)(lossi_bits(u) - 0x3f400000u) >> 23;
+    return lossr_sub(lossr_mul(u, lossi_float(0x3f800000u - ((uint32_t)*e << 23))), 1.f);
+}
+
+/* log(1 + f) - f + n ln 2 less n times the high part of ln 2
+ * Identity: log(1 + f) = 2 atanh z = f - z (f - R(z^2)), z = f / (2 + f), within 7.2e-10. */
+LOSSI_OP float LOSSI_FN(log_tail)(float f, float n)
+{
+    const float z = lossr_div(f, lossr_add(2.f, f)), w = lossr_mul(z, z);
+    float q = lossr_fma(3.04842293e-1f, w, 3.99504364e-1f);
+    q = lossr_fma(q, w, 6.66670501e-1f);
+    return lossr_fnma(z, lossr_fnma(q, w, f), lossr_mul(n, LOSSV_LN2_LO));
+}
+
+/* log(1 + S) for 0 <= S < 2^125. Bound: 1.9 ulp, at about 1/2 */
+LOSSI_OP float LOSSI_FN(log1p_one)(float S)
+{
+    int32_t e;
+    const float rest = LOSSI_FN(split)(lossr_add(1.f, S), &e), f = e == 0 ? S : rest;
+    const float n = (float)e;
+    return lossr_fma(n, LOSSV_LN2_HI, lossr_add(f, LOSSI_FN(log_tail)(f, n)));
+}
+
+/* log(u) + c + shift ln 2 as a pair; u positive and normal, or 0, of which the log is -88 */
+static float LOSSI_FN(log_two)(float u, float c, float shift, float *low)
+{
+    int32_t e;
+    const float f = LOSSI_FN(split)(u, &e), n = lossr_add((float)e, shift);
+    const float a = lossr_mul(n, LOSSV_LN2_HI), high = lossr_add(a, f);
+    c = lossr_add(c, LOSSI_FN(log_tail)(f, n));
+    *low = lossr_add(lossr_sub(f, lossr_sub(high, a)), c);
+    return high;
+}
+
+/* B s^gamma and l for s = S / (1 + S) and l = log(1 + S), from T = B S and its relative error.
+ * Identity: s^gamma = e^(gamma (log S - l)), with both logs as pairs and their products split as in power. */
+LOSSI_OP float LOSSI_FN(focus_lane)(float T, float error, float gamma, float *l)
+{
+    const float S = lossr_mul(T, LOSSV_1_B), u = lossr_add(1.f, S), g1 = LOSSI_FN(top_lane)(gamma);
+    float L_low, K_low, K, L, x, y, rest;
+    L = lossr_fma(error, S, lossr_sub(S, lossr_sub(u, 1.f)));
+    L = LOSSI_FN(log_two)(u, lossr_div(L, u), 0, &L_low);
+    K = LOSSI_FN(log_two)(T, error, -40.f, &K_low);
+    x = lossr_sub(K, L);
+    rest = lossr_add(lossr_sub(lossr_sub(K, x), L), lossr_sub(K_low, L_low));
+    *l = lossr_add(L, L_low);
+    y = LOSSI_FN(top_lane)(x);
+    rest = lossr_fma(gamma, rest, lossr_mul(lossr_sub(gamma, g1), x));
+    rest = lossr_fma(g1, lossr_sub(x, y), rest);
+    y = lossr_mul(g1, y);
+    x = lossr_add(y, rest);
+    rest = lossr_sub(rest, lossr_sub(x, y));
+    y = LOSSI_FN(exp_two)(x, LOSSV_MAGIC + 127 + 40, &K);
+    return lossr_add(y, lossr_fma(y, rest, K));
+}
+
+/* (a - q b) / b for q = fl(a / b) */
+LOSSI_OP float LOSSI_FN(division_error)(float a, float q, float b)
+{
+    const float q1 = LOSSI_FN(top_lane)(q), b1 = LOSSI_FN(top_lane)(b), q2 = lossr_sub(q, q1);
+    const float b2 = lossr_sub(b, b1);
+    const float r = lossr_fnma(q2, b1, lossr_fnma(q1, b2, lossr_fnma(q1, b1, a)));
+    return lossr_div(lossr_fnma(q2, b2, r), b);
+}
+
+/* A position of cross-entropy or focal, its classes k apart. Stores to grad, or adds. Returns the loss. */
+LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t classes, size_t t,
+                                  float gamma, float u, int focal, int accumulate)
+{
+    const float *p = x, *const at = x + t * k, *const last = x + (classes - 1) * k;
+    float *g = accumulate ? NULL : grad;
+    float m = *at, a, step, others, excess, target, all, low = 0, lows = 0, target_low = 0, l;
+
+    LOSSI_UNROLL(4)
+    do {
+        m = *p > m ? *p : m;
+    } while (k == 1 ? ++p != x + classes : p != last && (p += k, 1));
+    others = excess = lossr_sub(m, m); /* 0, or NaN for a position that has no answer */
+    a = lossi_bits(m) << 1 < 0x87000000u ? others : m; /* |m| < 2^8 */
+    m = lossr_sub(m, a);
+    step = lossr_fnma(m, 1.44269504f, LOSSV_MAGIC + 127 + 40);
+    target = lossr_sub(m, 31.f);
+    p = x;
+    LOSSI_UNROLL(2)
+    do {
+        const float d = lossr_sub(*p, a);
+        float e;
+        if (p == at) {
+            if (!(d < target)) target = d;
+            m = lossr_sub(target, d); /* what is added to l */
+            target = e = focal ? LOSSI_FN(exp_two)(target, step, &target_low)
+                               : LOSSI_FN(exp_one)(target, step);
+            if (g != NULL) *g = e, g += k;
+        } else {
+            const float old = others;
+            e = focal ? LOSSI_FN(exp_two)(d, step, &low) : LOSSI_FN(exp_one)(d, step);
+            if (g != NULL) *g = e, g += k;
+            if (!focal) e = lossr_sub(e, excess); /* Kahan: what was added too much */
+            others = lossr_add(others, e);
+            excess = lossr_sub(others, old);
+            if (focal) { /* Knuth, as in two_sum */
+                low = lossr_add(low, lossr_sub(e, excess));
+                lows = lossr_add(lows, lossr_add(low, lossr_sub(old, lossr_sub(others, excess))));
+            } else {
+                excess = lossr_sub(excess, e);
+            }
+        }
+    } while (k == 1 ? ++p != x + classes : p != last && (p += k, 1));
+    if (focal) {
+        float T, P, old = others;
+        others = lossr_add(others, lows);
+        lows = lossr_sub(lows, lossr_sub(others, old));
+        T = lossr_div(lossr_mul(others, LOSSV_B), target);
+        low = LOSSI_FN(division_error)(lossr_mul(others, LOSSV_B), T, target);
+        low = lossr_fma(low, LOSSV_1_B,
+                        lossr_div(lossr_fnma(lossr_mul(T, LOSSV_1_B), target_low, lows), target));
+        low = others > 0 ? lossr_div(lossr_mul(low, target), others) : 0;
+        if (m > 0) gamma = 0; /* s = 1 */
+        P = LOSSI_FN(focus_lane)(T, low, gamma, &l);
+        /* A = P (1 + gamma l / S), in an order in which nothing is too large or small for a float */
+        u = u < 1 && u > -1 ? lossr_mul(lossr_mul(u, P), LOSSV_1_B)
+                            : lossr_mul(lossr_mul(u, LOSSV_1_B), P);
+        if (T > 1) gamma = lossr_mul(gamma, lossr_div(l, lossr_mul(T, LOSSV_1_B)));
+        u = lossr_fma(u, gamma, u);
+        l = m > 0 ? lossr_add(l, m) : lossr_mul(lossr_mul(l, P), LOSSV_1_B);
+    } else {
+        l = lossr_add(LOSSI_FN(log1p_one)(lossr_div(others, target)), m);
+    }
+    all = lossr_add(others, target);
+    if (grad != NULL) { /* u E_j / all, in an order in which E_j u is not too large for a float */
+        all = lossr_div(1.f, all);
+        if (lossi_bits(u) << 1 >= 0x7f000000u) all = lossr_mul(all, u), u = 1;
+        if (accumulate)
+            for (p = x, g = grad; classes > 0; classes--, p += k, g += k) {
+                const float e = LOSSI_FN(exp_one)(lossr_sub(*p, a), step);
+                if (p != at) *g = lossr_add(*g, lossr_mul(lossr_mul(e, u), all));
+            }
+        else
+            LOSSI_UNROLL(4)
+        for (g = grad; classes > 0; classes--, g += k) *g = lossr_mul(lossr_mul(*g, u), all);
+        g = grad + t * k;
+        u = lossr_mul(lossr_mul(others, u), all);
+        *g = accumulate ? lossr_sub(*g, u) : -u;
+    }
+    return l;
+}
+
+/* Whether it will do for a position of this job. */
+LOSSI_OP int LOSSI_FN(is_plain)(const lossi_job *job)
+{
+    return (job->loss & (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL)) && job->q == NULL &&
+           !(job->uniform > 0) && !(job->z_loss > 0) && job->weight == NULL && job->alpha == 1;
+}
+
+/* Position number i, of which class 0 stands at element j */
+LOSSI_KERNEL float LOSSI_FN(plain)(const lossi_job *job, size_t j, size_t i)
+{
+    const int64_t t = lossi_target(job->targets, i);
+    const size_t k = job->shape.class_stride, classes = job->shape.classes;
+    float *const grad = job->grad != NULL ? job->grad + j : NULL;
+    const float u = job->upstream != NULL ? job->upstream[i] : job->factor;
+    size_t c;
+    if (!job->ignored || t != job->ignore)
+        return LOSSI_FN(position)(grad, job->x + j, k, classes, (size_t)t, job->gamma, u,
+                                  job->loss == LOSSI_FOCAL, job->accumulate);
+    for (c = 0; c < classes && grad != NULL && !job->accumulate; c++) grad[c * k] = 0;
+    return 0;
+}
+
+/* B s(-|x|); *inverse = s(|x|) */
+LOSSI_OP float LOSSI_FN(sigmoid_lane)(float x, float *inverse)
+{
+    const float e = LOSSI_FN(exp_one)(x < 0 ? x : -x, LOSSV_MAGIC + 127 + 40);
+    *inverse = lossr_div(1.f, lossr_fma(e, LOSSV_1_B, 1.f));
+    return lossr_mul(e, *inverse);
+}
+
+/* A mask of n pixels, any number but 0 meaning 1, of which those equal to ignore may be left out; see dice
+ * below, of which this is the hard case. */
+LOSSI_OP float LOSSI_FN(mask)(float *grad, const float *x, losses_targets targets, size_t first,
+                              size_t n, int ignored, int64_t ignore, float smooth, float u,
+                              int accumulate)
+{
+    float V = 0, I = 0, V_excess = 0, I_excess = 0, D, c0, c1;
+    size_t i = 0;
+    while (i < n) { /* sixteen at a time, and these with Kahan's sum */
+        const size_t end = n - i > 16 ? i + 16 : n;
+        float V_part = -V_excess, I_part = -I_excess, old = V;
+        LOSSI_UNROLL(2)
+        do {
+            const int64_t t = lossi_target(targets, first + i);
+            float large, small, bump;
+            if (ignored && t == ignore) continue;
+            small = LOSSI_FN(sigmoid_lane)(x[i], &large);
+            bump = lossr_mul(small, large); /* B p (1-p); with the sign of a target */
+            large = lossr_mul(large, LOSSV_B);
+            if (t != 0) {
+                bump = -bump;
+                V_part = lossr_add(V_part, x[i] < 0 ? large : small);
+                I_part = lossr_add(I_part, x[i] < 0 ? small : large);
+            } else {
+                V_part = lossr_add(V_part, x[i] < 0 ? small : large);
+            }
+            if (grad != NULL && !accumulate) grad[i] = bump;
+        } while (++i != end);
+        V = lossr_add(V, V_part);
+        V_excess = lossr_sub(lossr_sub(V, old), V_part);
+        old = I;
+        I = lossr_add(I, I_part);
+        I_excess = lossr_sub(lossr_sub(I, old), I_part);
+    }
+    I = lossr_fma(I, 2 * LOSSV_1_B, smooth);
+    D = lossr_fma(V, LOSSV_1_B, I);
+    if (grad != NULL) { /* factors of p (1-p), in an order that leaves them normal numbers */
+        c0 = lossr_div(lossr_div(I, D), D);
+        c1 = lossr_div(lossr_div(lossr_fma(V, 2 * LOSSV_1_B, I), D), D);
+        if (u < 1 && u > -1) c0 = lossr_mul(c0, u), c1 = lossr_mul(c1, u), u = 1;
+        u = lossr_mul(u, LOSSV_1_B);
+        LOSSI_UNROLL(4)
+        for (i = 0; i < n; i++) {
+            const int64_t t = ignored || accumulate ? lossi_target(targets, first + i) : 0;
+            float y = grad[i];
+            if (ignored && t == ignore) {
+                if (!accumulate) grad[i] = 0;
+                continue;
+            }
+            if (accumulate) {
+                float large;
+                y = LOSSI_FN(sigmoid_lane)(x[i], &large);
+                y = lossr_mul(y, large);
+                if (t != 0) y = -y;
+            }
+            y = lossr_mul(lossr_mul(y, y < 0 ? c1 : c0), u);
+            grad[i] = accumulate ? lossr_add(grad[i], y) : y;
+        }
+    }
+    return lossr_mul(lossr_div(V, D), LOSSV_1_B);
+}
+#endif
+
 /* Positions of one sample side by side: count of them, first the number of the first, k where it starts.
  * Where the classes are not too many they are read into a tile first, and a large gradient leaves from
  * one: planes that lie a power of two apart share few lines of the caches. */
@@ -2682,10 +2986,21 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
                                    float *losses)
 {
     lossi_place at = lossi_at(job, k, job->shape.class_stride, count, first, losses);
+#if LOSSV_N == 1
+    const int plain = LOSSI_FN(is_plain)(job);
+    float *const grad = plain ? NULL : at.grad, *terms = job->accumulate ? NULL : grad;
+#else
     float *const grad = at.grad, *terms = job->accumulate ? NULL : grad;
+#endif
     lossv_group g[LOSSI_BATCH];
     size_t l, n = 0;
-#if LOSSV_N > 1
+#if LOSSV_N == 1
+    at.grad = grad;
+    if (plain && job->log_sum_exp == NULL) {
+        *losses = LOSSI_FN(plain)(job, k, first);
+        return;
+    }
+#else
     float tile[2 * LOSSI_TILE], grad_tile[2 * LOSSI_TILE];
     const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
     size_t c;
@@ -2711,6 +3026,8 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
 #if LOSSV_N > 1
     for (c = 0; c < classes && at.grad == grad_tile; c++)
         LOSSI_FN(stream_out)(grad + c * at.step, grad_tile + c * wide, count);
+#else
+    if (plain) *losses = LOSSI_FN(plain)(job, k, first); /* the above was for log_sum_exp */
 #endif
 }
 
@@ -3193,7 +3510,16 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
             lossi_place at = lossi_at(job, k, row ? 1 : 0, s.positions, first, NULL);
             if (job->loss == LOSSI_DICE) {
                 at.plane = plane;
-                if (at.count > 0) loss = LOSSI_FN(dice)(job, &at); /* a mask without a pixel: 0 */
+#if LOSSV_N == 1
+                if (at.q == NULL) {
+                    const float u = job->upstream != NULL ? job->upstream[plane] : job->factor;
+                    loss =
+                        LOSSI_FN(mask)(at.grad, at.x, job->targets, first, at.count, job->ignored,
+                                       job->ignore, job->smooth, u, job->accumulate);
+                } else
+#endif
+                    if (at.count > 0)
+                    loss = LOSSI_FN(dice)(job, &at); /* without a pixel: 0 */
                 lossi_take(job, plane, &loss, 1);
             } else {
                 lossi_sum sum;
@@ -3208,31 +3534,34 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
 }
 
 /* --- one position at a time: the same with every option folded away -------------------------------- */
-LOSSI_OP float LOSSI_FN(softmax_row)(const lossi_job *job)
+#if LOSSV_N == 1
+LOSSI_KERNEL float LOSSI_FN(cross_entropy_row)(float *grad, const float *x, size_t classes,
+                                               size_t t, float u)
 {
-    float loss = 0;
-#if LOSSV_N > 1
-    LOSSI_FN(rows)(job, 0, 1, &loss);
-#else
-    lossv_group g; /* nothing but what this loss needs */
-    g.at = lossi_at(job, 0, 1, 1, 0, &loss);
-    g.terms = job->grad;
-    g.terms_step = g.soon_step = 1;
-    g.soon = job->x;
-    g.soon_grad = g.soon_q = NULL;
-    g.known = 1;
-    LOSSI_FN(take_as)(job, &g, 1, 0, 0, job->loss == LOSSI_FOCAL);
-#endif
-    return loss;
+    return LOSSI_FN(position)(grad, x, 1, classes, t, 0, u, 0, 0);
 }
 
+LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t classes, size_t t,
+                                       float gamma, float u)
+{
+    return LOSSI_FN(position)(grad, x, 1, classes, t, gamma, u, 1, 0);
+}
+
+LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n,
+                                       float smooth, float u)
+{
+    return LOSSI_FN(mask)(grad, x, losses_u8(mask), 0, n, 0, 0, smooth, u, 0);
+}
+#else
 LOSSI_KERNEL float LOSSI_FN(cross_entropy_row)(float *grad, const float *x, size_t classes,
                                                size_t t, float u)
 {
     const int64_t target = (int64_t)t;
     const lossi_job job = lossi_textbook(LOSSI_CROSS_ENTROPY, losses_rows(1, classes),
                                          losses_i64(&target), grad, x, u);
-    return LOSSI_FN(softmax_row)(&job);
+    float loss = 0;
+    LOSSI_FN(rows)(&job, 0, 1, &loss);
+    return loss;
 }
 
 LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t classes, size_t t,
@@ -3241,8 +3570,10 @@ LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t class
     const int64_t target = (int64_t)t;
     lossi_job job =
         lossi_textbook(LOSSI_FOCAL, losses_rows(1, classes), losses_i64(&target), grad, x, u);
+    float loss = 0;
     job.gamma = gamma;
-    return LOSSI_FN(softmax_row)(&job);
+    LOSSI_FN(rows)(&job, 0, 1, &loss);
+    return loss;
 }
 
 LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n,
@@ -3254,6 +3585,7 @@ LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_
     job.any = 1;
     return LOSSI_FN(dice)(&job, &at);
 }
+#endif
 
 #ifdef LOSSI_TEST
 /* y = exp, log, log1p or log1p_unit of x, for tests and measurements; exp of 88.376 at most */
@@ -3937,26 +4269,32 @@ LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logi
     return lossi_loss(LOSSI_DICE, loss, grad, logits, targets, shape, 0, options);
 }
 
+#if LOSSI_BASE == LOSSI_SINGLE /* so that a linker keeps nothing else */
+#define LOSSI_ROW(function) lossi_##function##_scalar
+#else
+#define LOSSI_ROW(function) lossi_use()->function
+#endif
+
 LOSSES_API float losses_cross_entropy_row(float *grad, const float *logits, size_t classes,
                                           size_t target, float upstream)
 {
     if (target >= classes) return LOSSI_NAN;
-    return lossi_use()->cross_entropy_row(grad, logits, classes, target, upstream);
+    return LOSSI_ROW(cross_entropy_row)(grad, logits, classes, target, upstream);
 }
 
 LOSSES_API float losses_focal_row(float *grad, const float *logits, size_t classes, size_t target,
                                   float gamma, float upstream)
 {
     if (target >= classes || !(gamma >= 0 && gamma <= FLT_MAX)) return LOSSI_NAN;
-    return lossi_use()->focal_row(grad, logits, classes, target, gamma < 1e30f ? gamma : 1e30f,
-                                  upstream);
+    return LOSSI_ROW(focal_row)(grad, logits, classes, target, gamma < 1e30f ? gamma : 1e30f,
+                                upstream);
 }
 
 LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_t *mask,
                                   size_t pixels, float smooth, float upstream)
 {
     if (!(smooth > 0 && smooth <= FLT_MAX)) return LOSSI_NAN;
-    return lossi_use()->dice_mask(grad, logits, mask, pixels, smooth, upstream);
+    return LOSSI_ROW(dice_mask)(grad, logits, mask, pixels, smooth, upstream);
 }
 
 #ifndef LOSSES_NO_REFERENCE

@@ -8,7 +8,7 @@ given, rounded to float from the lowest up, each before the rest is fitted anew 
 import struct
 import sys
 
-from mpmath import cos, exp, log, lu_solve, matrix, mp, mpf, pi, sign
+from mpmath import atanh, cos, exp, log, lu_solve, matrix, mp, mpf, pi, sign, sqrt
 
 mp.dps = 30
 POINTS = 2000
@@ -25,6 +25,8 @@ def relative(x):
 # weight of the error, which is greatest where the errors of the arithmetic leave least room
 FITS = [
     ("exp", lambda r: exp(r) - 1, {1: 1}, range(2, 7), log(mpf(3) / 4), log(mpf(3) / 2), same),
+    ("exp_lane", lambda r: exp(r) - 1, {1: 1}, range(2, 7), -mpf("0.347"), mpf("0.347"), same),
+    ("log_tail", lambda w: 2 * atanh(sqrt(w)) / sqrt(w) - 2, {0: 0}, range(1, 4), mpf(0), mpf("0.04"), sqrt),
     ("log_rest", lambda f: log(1 + f), {1: 1, 2: mpf(-0.5)}, range(3, 12), mpf(-0.25), mpf(0.5), same),
 ]
 
