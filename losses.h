@@ -2207,8 +2207,8 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
     float each[LOSSV_N];
     size_t greatest[LOSSV_N], l;
     int swept = 0;
-#if LOSSV_N > 1
     g->known = 1;
+#if LOSSV_N > 1
     if (!along && index && !soft && job->weight == NULL && at->count == LOSSV_N &&
         at->x_step <= LOSSV_N * LOSSI_BATCH && !(job->ignored && job->targets.type == LOSSI_I64)) {
         LOSSI_FN(begin_plain)(job, g);
@@ -3789,8 +3789,9 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
 {
     const losses_options *o = &call->options;
     const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
-    lossi_job job =
-        lossi_textbook(loss, call->shape, call->targets, grad, x, (float)lossi_factor(call, 0));
+    const int each = o->reduction == LOSSES_NONE; /* of which there may be none to read */
+    lossi_job job = lossi_textbook(loss, call->shape, call->targets, grad, x,
+                                   each ? 1.f : (float)lossi_factor(call, 0));
     if (call->targets.type == LOSSI_F32) job.q = (const float *)call->targets.data;
     job.ignore = call->ignore;
     job.ignored = call->ignored;
@@ -3809,7 +3810,7 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
         job.all_weight = lossi_total(&all);
     }
     job.positive = o->positive_weight;
-    if (o->reduction == LOSSES_NONE) {
+    if (each) {
         job.upstream = o->upstream;
         job.losses = out;
     }
