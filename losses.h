@@ -4109,8 +4109,8 @@ LOSSES_API const char *losses_status_name(losses_status status)
         "LOSSES_OK",         "LOSSES_BAD_POINTER", "LOSSES_BAD_SHAPE",
         "LOSSES_BAD_OPTION", "LOSSES_BAD_TARGET",  "LOSSES_BAD_OVERLAP",
     };
-    const int i = -(int)status;
-    return i >= 0 && i <= 5 ? lossi_names[i] : "unknown losses_status";
+    const int i = (int)status;
+    return i <= 0 && i >= -5 ? lossi_names[-i] : "unknown losses_status";
 }
 
 /* --- the float calls ---------------------------------------------------------------------------- */
