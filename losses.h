@@ -1924,7 +1924,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
     const lossv over = along ? one : lossv_if_lt(old.most, top, one, zero);
     float over_l[LOSSV_N], x_l[LOSSV_N], behind[LOSSV_N], e_l[LOSSV_N];
     size_t greatest[LOSSV_N], t[LOSSV_N] = {0}, i, l, lanes = along ? 1 : at->count;
-    lossv factor, e;
+    lossv factor, unit, e;
 
     lossv_store(over_l, LOSSV_N, over);
     lossv_store(x_l, LOSSV_N, old.x);
@@ -1943,13 +1943,16 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
         x_l[l] = v->x[LOSSI_FN(element)(along, at->x_step, l, r[l])];
     }
     *m = LOSSI_FN(margin_at)(along ? lossv_set(x_l[0]) : lossv_load_all(x_l));
-    factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor), lossv_sub(old.k, m->k));
-    sums->S.high = lossv_mul(sums->S.high, factor);
-    sums->S.low = lossv_mul(sums->S.low, factor);
+    /* 2^64 times the factor, which alone might not be a normal number where its products are */
+    factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor),
+                              lossv_fma(over, lossv_set(64), lossv_sub(old.k, m->k)));
+    unit = lossv_if_eq(over, one, lossv_set(5.4210109e-20f), one);
+    sums->S.high = lossv_mul(lossv_mul(sums->S.high, factor), unit);
+    sums->S.low = lossv_mul(lossv_mul(sums->S.low, factor), unit);
     for (i = 0; v->terms != NULL && i < from; i++) {
         float *const p = v->terms + i * v->terms_step;
         const size_t n = LOSSV_LANES(i);
-        lossv_store(p, n, lossv_mul(lossv_load(p, n, 0), factor));
+        lossv_store(p, n, lossv_mul(lossv_mul(lossv_load(p, n, 0), factor), unit));
     }
     e = LOSSI_FN(bridge)(lossv_sub(old.x, m->anchor), m->base);
     e = lossv_if_eq(lossv_load_all(behind), one, e, zero);
