@@ -2161,6 +2161,7 @@ LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms
     S.high = lossv_two_sum(high, more, &S.low);
     S.low = lossv_sub(S.low, lossv_rest(more, high, m->t));
     S.low = lossv_add(S.low, lossv_fma(high, m->rest, lossv_fma(low, m->t, low)));
+    S.high = lossv_two_sum(S.high, S.low, &S.low); /* of many classes the low part is large */
     S.high = lossv_add(S.high, lossv_sub(m->x, m->x));
     *unit = lossv_fma(m->s, m->t, m->s);
     return S;
