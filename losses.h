@@ -2397,9 +2397,11 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
         lossv error;
         lse = lossv_two_sum(g->m.x, L.high, &error);
         lse = lossv_add(lse, lossv_add(error, L.low));
-        Z = lossv_mul(lossv_set(job->z_loss), lse);
-        if (!focal) loss = lossv_fma(Z, lse, loss);
-        Z = lossv_add(Z, Z);
+        if (job->z_loss > 0) { /* 0 * lse might be -0 */
+            Z = lossv_mul(lossv_set(job->z_loss), lse);
+            loss = lossv_fma(Z, lse, loss);
+            Z = lossv_add(Z, Z);
+        }
         if (job->log_sum_exp != NULL)
             lossv_store(job->log_sum_exp + at->first, at->count, lossv_if_eq(on, one, lse, zero));
     }
