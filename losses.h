@@ -2887,7 +2887,7 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
                                 lossv u, int hard, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), unit = lossv_set(LOSSV_1_B);
-    lossv c, l;
+    lossv c, l, far = zero; /* the part of l that is linear in x */
     if (hard) {
         c = lossv_if_eq(y->t, zero, w, wb);
         *slope = lossv_mul(lossv_if_lt(y->z, zero, y->small, y->inverse), lossv_mul(c, u));
@@ -2903,8 +2903,9 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
         *slope = lossv_fma(lossv_mul(large, u), y->inverse, *slope);
         l = LOSSI_FN(softplus)(y, log, negative, positive);
         c = lossv_add(negative, positive);
+        far = LOSSI_FN(times)(lossv_if_lt(y->z, zero, negative, positive), lossv_abs(y->z));
     }
-    c = lossv_mul(lossv_mul(c, high), unit);
+    c = lossv_fma(lossv_mul(c, high), unit, far);
     return lossv_if_lt(l, lossv_set(LOSSI_TINY), c, l);
 }
 
