@@ -2968,7 +2968,7 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
         p.high = lossv_sub(lossv_mul(p.high, small), y->t); /* p - t, which may cancel */
         p.high = lossv_fma(p.low, small, p.high);
         v = lossv_once(v, lossv_if_eq(v, zero, lossv_min(lossv_set(FLT_MAX), bce), bce), p.high);
-        a = alpha < 0 ? one : lossv_fma(y->t, lossv_set(2 * alpha - 1), other);
+        a = alpha < 0 ? one : lossv_fma(y->t, weight, lossv_mul(negative, other));
     }
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), small);
     if (hard && lossv_any_lt(bce, lossv_set(LOSSI_TINY))) { /* v = (1 + gamma) e there, too small */
