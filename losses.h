@@ -3796,8 +3796,9 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
 {
     const losses_options *o = &call->options;
     const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
-    lossi_job job =
-        lossi_textbook(loss, call->shape, call->targets, grad, x, (float)lossi_factor(call, 0));
+    const int each = o->reduction == LOSSES_NONE; /* upstream has one per loss, or none at all */
+    lossi_job job = lossi_textbook(loss, call->shape, call->targets, grad, x,
+                                   each ? 1 : (float)lossi_factor(call, 0));
     if (call->targets.type == LOSSI_F32) job.q = (const float *)call->targets.data;
     job.ignore = call->ignore;
     job.ignored = call->ignored;
