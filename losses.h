@@ -2007,9 +2007,15 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
     t = LOSSI_FN(term)(t, &w->m, &s, &low);
     e = lossv_fma(s, t, s);
-    w->ones = lossv_add(w->ones, fine ? s : e);
-    if (fine) w->rests = lossv_fma(s, t, w->rests);
-    if (fine > 1) w->lows = lossv_fma(s, low, w->lows);
+    if (fine > 1) {
+        lossv error;
+        low = lossv_fma(s, low, lossv_fma(s, t, lossv_sub(s, e)));
+        w->ones = lossv_two_sum(w->ones, e, &error);
+        w->lows = lossv_add(w->lows, lossv_add(error, low));
+    } else {
+        w->ones = lossv_add(w->ones, fine ? s : e);
+        if (fine) w->rests = lossv_fma(s, t, w->rests);
+    }
     if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
@@ -3438,7 +3444,8 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     lossv_strip strip;
     lossv u, c0, c1, c01;
     lossi_sum sum;
-    float v, i2, d, loss, K, K2;
+    losses_wide v, i2, d, K;
+    float loss, K2;
     size_t i, k;
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
@@ -3450,24 +3457,24 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
             LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
     }
     sum = LOSSI_FN(sum)(V); /* B V, B I */
-    loss = lossi_f((float)lossi_total(&sum));
-    v = lossi_f(loss * LOSSV_1_B);
+    v = lossi_total(&sum);
     sum = LOSSI_FN(sum)(I);
-    i2 = lossi_f(lossi_f((float)lossi_total(&sum)) * LOSSV_1_B);
-    i2 = lossi_f(i2 + i2 + job->smooth);
-    d = lossi_f(v + i2);
-    loss = lossi_f(lossi_f(loss / d) * LOSSV_1_B);
+    i2 =
+        lossi_w(lossi_w(2 * lossi_total(&sum) * (losses_wide)LOSSV_1_B) + (losses_wide)job->smooth);
+    d = lossi_w(lossi_w(v * (losses_wide)LOSSV_1_B) + i2);
+    v = lossi_w(lossi_w(v / d) * (losses_wide)LOSSV_1_B);
+    loss = lossi_f((float)v);
     if (at->grad == NULL) return loss;
-    i2 = lossi_f(lossi_f(i2 / d) /
-                 d); /* of the gradient of p (1-p) for t = 0, and of -p (1-p) for t = 1: v */
-    v = lossi_f(lossi_f(2 * lossi_f(v / d) / d) + i2);
-    K = lossi_f((job->upstream != NULL ? job->upstream[at->plane] : job->factor) * LOSSV_1_B);
+    i2 = lossi_w(lossi_w(i2 / d) / d);             /* of the gradient of p (1-p) for t = 0 */
+    v = lossi_w(lossi_w(2 * lossi_w(v / d)) + i2); /* and of -p (1-p) for t = 1 */
+    K = (losses_wide)(job->upstream != NULL ? job->upstream[at->plane] : job->factor);
+    K = lossi_w(K * (losses_wide)LOSSV_1_B);
     K2 = 1;
-    if (lossi_f(i2 * (K < 0 ? -K : K)) < LOSSI_TINY)
-        K2 = K, K = 1; /* the products would not be normal numbers */
-    c0 = lossv_set(lossi_f(i2 * K));
-    c1 = lossv_set(lossi_f(v * K));
-    c01 = lossv_set(lossi_f(-lossi_f(i2 + v) * K));
+    if (lossi_w(i2 * (K < 0 ? -K : K)) < (losses_wide)LOSSI_TINY)
+        K2 = (float)K, K = 1; /* the products would not be normal numbers */
+    c0 = lossv_set((float)lossi_w(i2 * K));
+    c1 = lossv_set((float)lossi_w(v * K));
+    c01 = lossv_set((float)lossi_w(-lossi_w(i2 + v) * K));
     u = lossv_set(K2);
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
