@@ -1940,7 +1940,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
     const lossv over = along ? one : lossv_if_lt(old.most, top, one, zero);
     float over_l[LOSSV_N], x_l[LOSSV_N], behind[LOSSV_N], e_l[LOSSV_N];
     size_t greatest[LOSSV_N], t[LOSSV_N] = {0}, i, l, lanes = along ? 1 : at->count;
-    lossv factor, e;
+    lossv factor, unit, e;
 
     lossv_store(over_l, LOSSV_N, over);
     lossv_store(x_l, LOSSV_N, old.x);
@@ -1959,13 +1959,16 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
         x_l[l] = v->x[LOSSI_FN(element)(along, at->x_step, l, r[l])];
     }
     *m = LOSSI_FN(margin_at)(along ? lossv_set(x_l[0]) : lossv_load_all(x_l));
-    factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor), lossv_sub(old.k, m->k));
-    sums->S.high = lossv_mul(sums->S.high, factor);
-    sums->S.low = lossv_mul(sums->S.low, factor);
+    /* 2^64 times the factor, which alone might not be a normal number where its products are */
+    factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor),
+                              lossv_fma(over, lossv_set(64), lossv_sub(old.k, m->k)));
+    unit = lossv_if_eq(over, one, lossv_set(5.4210109e-20f), one);
+    sums->S.high = lossv_mul(lossv_mul(sums->S.high, factor), unit);
+    sums->S.low = lossv_mul(lossv_mul(sums->S.low, factor), unit);
     for (i = 0; v->terms != NULL && i < from; i++) {
         float *const p = v->terms + i * v->terms_step;
         const size_t n = LOSSV_LANES(i);
-        lossv_store(p, n, lossv_mul(lossv_load(p, n, 0), factor));
+        lossv_store(p, n, lossv_mul(lossv_mul(lossv_load(p, n, 0), factor), unit));
     }
     e = LOSSI_FN(bridge)(lossv_sub(old.x, m->anchor), m->base);
     e = lossv_if_eq(lossv_load_all(behind), one, e, zero);
@@ -2174,6 +2177,7 @@ LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms
     S.high = lossv_two_sum(high, more, &S.low);
     S.low = lossv_sub(S.low, lossv_rest(more, high, m->t));
     S.low = lossv_add(S.low, lossv_fma(high, m->rest, lossv_fma(low, m->t, low)));
+    S.high = lossv_two_sum(S.high, S.low, &S.low); /* of many classes the low part is large */
     S.high = lossv_add(S.high, lossv_sub(m->x, m->x));
     *unit = lossv_fma(m->s, m->t, m->s);
     return S;
@@ -2409,9 +2413,11 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
         lossv error;
         lse = lossv_two_sum(g->m.x, L.high, &error);
         lse = lossv_add(lse, lossv_add(error, L.low));
-        Z = lossv_mul(lossv_set(job->z_loss), lse);
-        if (!focal) loss = lossv_fma(Z, lse, loss);
-        Z = lossv_add(Z, Z);
+        if (job->z_loss > 0) { /* 0 * lse might be -0 */
+            Z = lossv_mul(lossv_set(job->z_loss), lse);
+            loss = lossv_fma(Z, lse, loss);
+            Z = lossv_add(Z, Z);
+        }
         if (job->log_sum_exp != NULL)
             lossv_store(job->log_sum_exp + at->first, at->count, lossv_if_eq(on, one, lse, zero));
     }
@@ -3207,7 +3213,7 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
                                 lossv u, int hard, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), unit = lossv_set(LOSSV_1_B);
-    lossv c, l;
+    lossv c, l, far = zero; /* the part of l that is linear in x */
     if (hard) {
         c = lossv_if_eq(y->t, zero, w, wb);
         *slope = lossv_mul(lossv_if_lt(y->z, zero, y->small, y->inverse), lossv_mul(c, u));
@@ -3223,8 +3229,9 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
         *slope = lossv_fma(lossv_mul(large, u), y->inverse, *slope);
         l = LOSSI_FN(softplus)(y, log, negative, positive);
         c = lossv_add(negative, positive);
+        far = LOSSI_FN(times)(lossv_if_lt(y->z, zero, negative, positive), lossv_abs(y->z));
     }
-    c = lossv_mul(lossv_mul(c, high), unit);
+    c = lossv_fma(lossv_mul(c, high), unit, far);
     return lossv_if_lt(l, lossv_set(LOSSI_TINY), c, l);
 }
 
@@ -3287,7 +3294,7 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
         p.high = lossv_sub(lossv_mul(p.high, small), y->t); /* p - t, which may cancel */
         p.high = lossv_fma(p.low, small, p.high);
         v = lossv_once(v, lossv_if_eq(v, zero, lossv_min(lossv_set(FLT_MAX), bce), bce), p.high);
-        a = alpha < 0 ? one : lossv_fma(y->t, lossv_set(2 * alpha - 1), other);
+        a = alpha < 0 ? one : lossv_fma(y->t, weight, lossv_mul(negative, other));
     }
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), small);
     if (hard && lossv_any_lt(bce, lossv_set(LOSSI_TINY))) { /* v = (1 + gamma) e there, too small */
@@ -4113,8 +4120,8 @@ LOSSES_API const char *losses_status_name(losses_status status)
         "LOSSES_OK",         "LOSSES_BAD_POINTER", "LOSSES_BAD_SHAPE",
         "LOSSES_BAD_OPTION", "LOSSES_BAD_TARGET",  "LOSSES_BAD_OVERLAP",
     };
-    const int i = -(int)status;
-    return i >= 0 && i <= 5 ? lossi_names[i] : "unknown losses_status";
+    const int i = (int)status;
+    return i <= 0 && i >= -5 ? lossi_names[-i] : "unknown losses_status";
 }
 
 /* --- the float calls ---------------------------------------------------------------------------- */
@@ -4131,9 +4138,9 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
 {
     const losses_options *o = &call->options;
     const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
-    const int each = o->reduction == LOSSES_NONE; /* of which there may be none to read */
+    const int each = o->reduction == LOSSES_NONE; /* upstream has one per loss, or none at all */
     lossi_job job = lossi_textbook(loss, call->shape, call->targets, grad, x,
-                                   each ? 1.f : (float)lossi_factor(call, 0));
+                                   each ? 1 : (float)lossi_factor(call, 0));
     if (call->targets.type == LOSSI_F32) job.q = (const float *)call->targets.data;
     job.ignore = call->ignore;
     job.ignored = call->ignored;

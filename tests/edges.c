@@ -1162,6 +1162,88 @@ static void rows_at_the_edge(void)
     }
 }
 
+/* --- what make fuzz found ---------------------------------------------------------------------- */
+
+/* The weight alpha t + (1 - alpha) (1 - t) is alpha for t = 1, however small. */
+static void small_alpha(void)
+{
+    static const float x = -1.875f, one = 1;
+    const double s = 1 / (1 + exp(-1.875)); /* 1 - p */
+    losses_options o = {LOSSES_SUM, 0,    0, 0, 0,    NULL, NULL, 0,   0,
+                        0,          NULL, 0, 0, NULL, 0,    NULL, NULL};
+    float loss;
+    check_case("sigmoid_focal, probability 1, alpha 1e-6");
+    o.alpha = 1e-6f;
+    CHECK_STATUS(losses_sigmoid_focal(&loss, NULL, &x, losses_f32(&one), losses_rows(1, 1), 2, &o),
+                 LOSSES_OK);
+    CHECK_ULP(loss, (double)o.alpha * s * s * log1p(exp(1.875)), 4);
+}
+
+/* t |x| counts where e^x is nothing. */
+static void tiny_target(void)
+{
+    static const float x[] = {-83, -8000, 83, 1}, t[] = {7.7037198e-34f, 7.7037198e-34f, 1, 0};
+    const double want[] = {83 * 7.7037198e-34 + exp(-83), 8000 * 7.7037198e-34, exp(-83)};
+    losses_options o = {LOSSES_NONE, 0,    0, 0, 0,    NULL, NULL, 0,   0,
+                        0,           NULL, 0, 0, NULL, 0,    NULL, NULL};
+    float loss[3];
+    size_t i;
+    CHECK_STATUS(losses_binary_cross_entropy(loss, NULL, x, losses_f32(t), losses_rows(1, 3), &o),
+                 LOSSES_OK);
+    for (i = 0; i < 3; i++) {
+        check_case("binary_cross_entropy, x %g, t %g", (double)x[i], (double)t[i]);
+        CHECK_ULP(loss[i], want[i], 4);
+    }
+}
+
+/* log_sum_exp is an output, of which the others do not depend: a gradient of -0 stays -0. */
+static void with_log_sum_exp(void)
+{
+    static const float x[] = {-9.4f, -3e13f, -3e13f, -3e13f, -3e13f}, upstream = -1;
+    static const uint8_t t = 0;
+    losses_options o = {LOSSES_SUM, 0,    0, 0, 0,    NULL, NULL, 0,   0,
+                        0,          NULL, 0, 0, NULL, 0,    NULL, NULL};
+    float lse, with[5], without[5];
+    check_case("focal, with and without log_sum_exp");
+    o.upstream = &upstream;
+    CHECK_STATUS(losses_focal(NULL, without, x, losses_u8(&t), losses_rows(1, 5), 2, &o),
+                 LOSSES_OK);
+    o.log_sum_exp = &lse;
+    CHECK_STATUS(losses_focal(NULL, with, x, losses_u8(&t), losses_rows(1, 5), 2, &o), LOSSES_OK);
+    CHECK(memcmp(with, without, sizeof with) == 0);
+}
+
+/* The greatest logit comes late: what came before keeps its gradient. In the second call many classes add
+ * a little less than half an ulp each. */
+static void late_and_many(void)
+{
+    enum { MANY = 10000 };
+    static float x[2 * MANY], grad[2 * MANY];
+    static const int32_t late[] = {15, 15}, first[] = {0, 0};
+    losses_options o = {LOSSES_SUM, 0,    0, 0, 0,    NULL, NULL, 0,   0,
+                        0,          NULL, 0, 0, NULL, 0,    NULL, NULL};
+    double S = 0;
+    size_t i;
+    for (i = 0; i < 70; i++) {
+        x[i] = i / 2 == 28 ? 88 : i / 2 == 2 ? 4.5f : 0;
+        if (i % 2 == 0) S += exp((double)x[i] - 88);
+    }
+    check_case("cross_entropy, the greatest of 35 classes is the 29th");
+    CHECK_STATUS(losses_cross_entropy(NULL, grad, x, losses_i32(late), losses_images(1, 35, 2), &o),
+                 LOSSES_OK);
+    CHECK_ULP(grad[4], exp(4.5 - 88) / S, 32);
+    CHECK_ULP(grad[5], exp(4.5 - 88) / S, 32);
+    for (i = 0; i < 2 * MANY; i++) x[i] = i < 4 ? 17.25f : 0.35f;
+    S = 2 + (MANY - 2) * exp((double)0.35f - 17.25);
+    check_case("cross_entropy, %d classes", MANY);
+    CHECK_STATUS(
+        losses_cross_entropy(NULL, grad, x, losses_i32(first), losses_images(1, MANY, 2), &o),
+        LOSSES_OK);
+    CHECK_ULP(grad[0], 1 / S - 1, 32);
+    CHECK_ULP(grad[2], 1 / S, 32);
+    CHECK_ULP(grad[4], exp((double)0.35f - 17.25) / S, 32);
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 static void every_edge(const setting *loss, losses_shape shape, int how)
@@ -1216,6 +1298,10 @@ void test_edges(void)
     every_loss(0);
     rows_as_calls();
     any_mask_value();
+    small_alpha();
+    tiny_target();
+    with_log_sum_exp();
+    late_and_many();
     if (!check_finite) rows_at_the_edge();
 #if HAVE_REFERENCE
     if (check_on_best_set()) every_loss(IN_DOUBLE);

@@ -1,0 +1,33 @@
+#!/bin/sh
+# What the suites reach of the library: branches and conditions of decisions (MC/DC), as clang counts them.
+# Usage: coverage.sh
+# Prints what is not reached and not explained in coverage.txt, and a closing line `N passed, N failed`.
+cd "$(dirname "$0")" || exit 1
+for tool in clang-19 llvm-cov-19 llvm-profdata-19; do
+    if ! command -v $tool >/dev/null; then echo "coverage: no $tool: make coverage-install"; exit 1; fi
+done
+out=build/coverage
+mkdir -p $out
+instrument='-fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc'
+instrument="$instrument -Xclang -fmcdc-max-conditions=64 -Xclang -fmcdc-max-test-vectors=1000000"
+
+# a label, then switches: the suites on the library built with these, and what they reached in $out/LABEL.json
+measure() {
+    label=$1
+    shift
+    objects=
+    for suite in main hand expected edges status paths guard gradient exhaustive; do
+        clang-19 -std=c99 -O1 "$@" -c $suite.c -o $out/$label.$suite.o || exit 1
+        objects="$objects $out/$label.$suite.o"
+    done
+    clang-19 -std=c99 -O1 -w $instrument "$@" -c library.c -o $out/$label.library.o || exit 1
+    clang-19 -fprofile-instr-generate $objects $out/$label.library.o -o $out/$label -lm || exit 1
+    LLVM_PROFILE_FILE=$out/$label.raw $out/$label --quick >$out/$label.log || { cat $out/$label.log; exit 1; }
+    llvm-profdata-19 merge $out/$label.raw -o $out/$label.profile || exit 1
+    llvm-cov-19 export -instr-profile $out/$label.profile $out/$label >$out/$label.json || exit 1
+}
+
+measure single -DLOSSES_NO_SIMD
+measure single32 -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE
+measure sets
+python3 coverage.py $out/single.json $out/single32.json $out/sets.json

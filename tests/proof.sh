@@ -1,0 +1,75 @@
+#!/bin/sh
+# Frama-C's Eva over the calls in plain C, for all that proof.c lets in: no alarm; and an alarm for each of the bugs
+# below. Usage: proof.sh
+# Prints a line for each and a closing line `N passed, N failed`. JOBS=n runs n at a time.
+cd "$(dirname "$0")" || exit 1
+if ! command -v frama-c >/dev/null; then echo 'proof: no frama-c: make proof-install'; exit 1; fi
+out=build/proof
+rm -rf $out
+mkdir -p $out
+
+# Every float is allowed. Loops are followed turn by turn, and where a function can return an error, what comes
+# after it is followed for each answer.
+returns='lossi_measure:16,lossi_options:8,lossi_prepare:8,lossi_prepare_plain:8,lossi_loss:4,losses_nll:4'
+returns="$returns,lossi_plain:4,lossi_reference_softmax:4,lossi_reference_sigmoid:4,losses_reference_nll:4"
+returns="$returns,losses_reference_dice:4,losses_reference_log_softmax:4"
+returns="$returns,losses_reference_log_softmax_gradient:4,one:8,one_bad:8,plain:8,missing:8"
+eva="-machdep gcc_x86_64 -kernel-warn-key parser:decimal-float=inactive -warn-special-float none \
+    -eva -eva-no-alloc-returns-null -eva-alloc-builtin fresh -eva-min-loop-unroll 48 -eva-ilevel 32 \
+    -eva-warn-undefined-pointer-comparison none -eva-split-return auto -eva-no-results -eva-print-callstacks \
+    -eva-slevel-function $returns"
+
+# a label, an entry of proof.c, a directory with losses.h, and switches: alarms and calls, in $out/LABEL.result
+analyse() {
+    frama-c $eva -cpp-extra-args="-I$3 -DLOSSES_NO_SIMD $4" -main "$2" proof.c >"$out/$1.log" 2>&1
+    alarms=$(grep -ac '^\[eva:alarm\]' "$out/$1.log")
+    calls=$(grep -ac 'Frama_C_show_each' "$out/$1.log")
+    grep -aq 'ANALYSIS SUMMARY' "$out/$1.log" && [ "$calls" -gt 0 ] || alarms=unfinished
+    echo "$alarms $calls" >"$out/$1.result"
+}
+
+# a label, an entry, and the sed command that puts a bug into a copy of the header
+seed() {
+    mkdir -p "$out/$1"
+    sed "$3" ../losses.h >"$out/$1/losses.h"
+    if cmp -s ../losses.h "$out/$1/losses.h"; then
+        echo 'unchanged 0' >"$out/$1.result"
+    else
+        analyse "$1" "$2" "$out/$1" -DPROOF_REFERENCE
+    fi
+}
+
+family='cross_entropy focal nll binary_cross_entropy sigmoid_focal dice log_softmax_both'
+plan() { # one line for each analysis
+    for entry in rows $family missing bad_targets; do echo "analyse $entry $entry .. ''"; done
+    for entry in $family missing; do echo "analyse reference.$entry $entry .. -DPROOF_REFERENCE"; done
+    for entry in rows cross_entropy dice; do echo "analyse no_double.$entry $entry .. -DLOSSES_NO_DOUBLE"; done
+    echo "seed bug.label bad_targets 's/(uint64_t)t > highest/(uint64_t)t > highest + 1/'"
+    echo "seed bug.bound log_softmax_both 's/for (c = 1; c < classes; c++)/for (c = 1; c <= classes; c++)/'"
+    echo "seed bug.null missing 's/(logits == NULL || /(/'"
+}
+
+jobs=${JOBS:-1}
+plan >$out/plan
+k=0
+while [ $k -lt "$jobs" ]; do # every jobs-th line from the k-th on
+    (awk "NR % $jobs == $k" $out/plan | while read -r line; do eval "$line"; done) &
+    k=$((k + 1))
+done
+wait
+passed=0
+failed=0
+while read -r kind label entry rest; do
+    read -r alarms calls <"$out/$label.result"
+    case $kind.$alarms in
+    analyse.0) passed=$((passed + 1)) && echo "$label: no alarm, $calls answers" ;;
+    *.unfinished | *.unchanged | analyse.* | seed.0)
+        failed=$((failed + 1))
+        echo "FAILED: $label: $alarms alarms, $calls answers"
+        grep -a -A 6 '^\[eva:alarm\]' "$out/$label.log" 2>/dev/null | head -n 20
+        ;;
+    *) passed=$((passed + 1)) && echo "$label: $alarms alarms, as there must be" ;;
+    esac
+done <$out/plan
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
