@@ -465,6 +465,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
 #pragma GCC optimize("no-fast-math", "fp-contract=off", "no-tree-loop-distribute-patterns")
+#if defined(LOSSES_NO_SIMD) && defined(__ARM_FEATURE_MVE) /* see LOSSI_SINGLY */
+#pragma GCC optimize("no-tree-vectorize")
+#endif
 #endif
 
 #if defined(__GNUC__)
@@ -505,11 +508,12 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_PRAGMA(text) _Pragma(#text)
 #define LOSSI_UNROLL(n)    LOSSI_PRAGMA(GCC unroll n)
 #else
-#define LOSSI_UNROLL(n)
+#define LOSSI_UNROLL(n) LOSSI_SINGLY
 #endif
 
-/* V8 11.3 gets vectors of two doubles wrong that are made of floats or made floats */
-#if defined(__wasm__) && defined(__clang__)
+/* V8 11.3 gets vectors of two doubles wrong that are made of floats or made floats; vectors of MVE take
+ * denormal numbers for 0 */
+#if (defined(__wasm__) || defined(__ARM_FEATURE_MVE)) && defined(__clang__)
 #define LOSSI_SINGLY _Pragma("clang loop vectorize(disable)")
 #else
 #define LOSSI_SINGLY

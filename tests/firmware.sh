@@ -2,7 +2,8 @@
 # What the row functions cost on a microcontroller, and that they have the same bits there: builds them for
 # five Cortex-M cores with gcc and clang, -Os and -O2, and runs them in QEMU beside the plain loops over
 # libm; for RISC-V and AVR builds them only. Usage: firmware.sh
-# Prints a table, what misses the gates below, what was skipped and why, and `N passed, N failed`.
+# Prints a table, what misses the gates below, what was skipped and why, and `N passed, N failed`. Leaves the
+# README's table, gcc, code and stack at -Os and instructions at -O2, in build/firmware.md.
 cd "$(dirname "$0")" || exit 1
 out=build/firmware
 switches='-DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE'
@@ -156,7 +157,22 @@ function row(label, name, ours, theirs) {
     printf "%-15s %-13s %7s %5s %6s %7s", (name == "cross_entropy" ? label : ""), name, text[ours], ram[ours], stack[ours], each[ours]
     printf "%10s %5s %6s %7s\n", text[theirs], ram[theirs], stack[theirs], each[theirs]
 }
+function cells(os, o2) { return " " text[os] " | " ram[os] " | " stack[os] " | " (each[o2] == "" ? "" : sprintf("%.0f", each[o2])) " |" }
+function markdown(core, label, ours, theirs) {
+    return "| " core " | " label " |" cells(core " gcc Os losses_" ours, core " gcc O2 losses_" ours) \
+        cells(core " gcc Os plain_" theirs, core " gcc O2 plain_" theirs) "\n"
+}
 END {
+    md = "| core | row function | code | RAM | stack | each | plain loop: code | RAM | stack | each |\n"
+    md = md "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    cores = split("M0 M3 M4F M7 M55", core, " ")
+    for (i = 1; i <= cores; i++) {
+        md = md markdown(core[i], "cross-entropy", "cross_entropy_row", "cross_entropy")
+        md = md markdown(core[i], "focal", "focal_row", "focal")
+        md = md markdown(core[i], "dice", "dice_mask", "dice")
+        md = md markdown(core[i], "all three", "all", "all")
+    }
+    printf "%s", md >"build/firmware.md"
     print "                                         losses.h                    plain loop over newlib"
     print "build           function         text   RAM  stack    each      text   RAM  stack    each"
     for (i = 1; i <= n; i++) {
