@@ -2938,7 +2938,8 @@ LOSSI_OP float LOSSI_FN(mask)(float *grad, const float *x, losses_targets target
                               size_t n, int ignored, int64_t ignore, float smooth, float u,
                               int accumulate)
 {
-    float V = 0, I = 0, V_excess = 0, I_excess = 0, D, c0, c1;
+    float V = 0, I = 0, V_excess = 0, I_excess = 0, D, c0, c1, *g = accumulate ? NULL : grad;
+    const float *p = x;
     size_t i = 0;
     while (i < n) { /* sixteen at a time, and these with Kahan's sum */
         const size_t end = n - i > 16 ? i + 16 : n;
@@ -2946,19 +2947,28 @@ LOSSI_OP float LOSSI_FN(mask)(float *grad, const float *x, losses_targets target
         LOSSI_UNROLL(2)
         do {
             const int64_t t = lossi_target(targets, first + i);
+            const float z = *p++;
             float large, small, bump;
-            if (ignored && t == ignore) continue;
-            small = LOSSI_FN(sigmoid_lane)(x[i], &large);
+            if (ignored && t == ignore) {
+                if (g != NULL) g++;
+                continue;
+            }
+            small = LOSSI_FN(sigmoid_lane)(z, &large);
             bump = lossr_mul(small, large); /* B p (1-p); with the sign of a target */
             large = lossr_mul(large, LOSSV_B);
+            if (z < 0) {
+                const float other = large;
+                large = small;
+                small = other;
+            }
             if (t != 0) {
                 bump = -bump;
-                V_part = lossr_add(V_part, x[i] < 0 ? large : small);
-                I_part = lossr_add(I_part, x[i] < 0 ? small : large);
+                I_part = lossr_add(I_part, large);
+                V_part = lossr_add(V_part, small);
             } else {
-                V_part = lossr_add(V_part, x[i] < 0 ? small : large);
+                V_part = lossr_add(V_part, large);
             }
-            if (grad != NULL && !accumulate) grad[i] = bump;
+            if (g != NULL) *g++ = bump;
         } while (++i != end);
         V = lossr_add(V, V_part);
         V_excess = lossr_sub(lossr_sub(V, old), V_part);

@@ -801,12 +801,6 @@ static int within(float got, double want, double ulps)
     return both_special(got, want) || fabs((double)got - want) <= ulps * ulp(want);
 }
 
-/* Of a loss. A power of s has as many times its error. */
-static double value_ulps(void)
-{
-    return at.kind == FOCAL || at.kind == SIGMOID_FOCAL ? 4 + (double)at.gamma : 4;
-}
-
 static double wide(const float *w, size_t i) { return w != NULL ? (double)w[i] : 1; }
 
 static double most_of(const float *w, size_t n) /* 1, or more */
@@ -1012,13 +1006,13 @@ static void check_value(size_t i, float got, double want, losses_targets t, cons
     if ((at.wild & 1) || both_special(got, want)) return;
     error = fabs((double)got - want);
     if (o.reduction == LOSSES_NONE && !(o.z_loss > 0)
-            ? bounded(0, error / ulp(want), value_ulps(), (double)got, want)
-            : error <= SLACK * value_ulps() * ulp(want))
+            ? bounded(0, error / ulp(want), 4, (double)got, want)
+            : error <= SLACK * 4 * ulp(want))
         return;
     error -= 0x1p-149 * most_weight(0) * (o.reduction != LOSSES_NONE ? (double)at.extent : 1);
     if (isnan(got) && at.kind == CROSS_ENTROPY && want > (double)FLT_MAX)
         return; /* inf - inf under way */
-    if (error <= SLACK * value_ulps() * ulp(want)) return;
+    if (error <= SLACK * 4 * ulp(want)) return;
     if (o.z_loss > 0) { /* of z lse^2, where lse = x_r + log1p(S) cancels */
         const double e = SLACK * 0x1p-22 * (1 + most_finite(floats(X), at.extent)),
                      z = (double)o.z_loss;
