@@ -3761,7 +3761,8 @@ static losses_status lossi_measure(losses_shape *shape, size_t *extent)
     size_t n = shape->samples, c = shape->classes, m = shape->positions, row, column, bytes;
     *extent = 0;
     if (c == 0 || !lossi_fits(&bytes, c, sizeof(double), 0)) return LOSSES_BAD_SHAPE;
-    if (n == 0 || m == 0) return LOSSES_OK;
+    if (n == 0 || m == 0) /* dice has a loss for each mask all the same */
+        return lossi_fits(&bytes, n, bytes, 0) ? LOSSES_OK : LOSSES_BAD_SHAPE;
     if (shape->class_stride == 0) shape->class_stride = m;
     if (!lossi_fits(&row, c - 1, shape->class_stride, m)) return LOSSES_BAD_SHAPE;
     if (shape->sample_stride == 0) {
@@ -3998,6 +3999,9 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
         }
     }
 
+    if (extent == 0 && !(loss == LOSSI_DICE && losses != NULL &&
+                         call->options.reduction == LOSSES_NONE))
+        call->shape.samples = 0; /* however many there are without a position */
     status = lossi_scan(call, loss, &i);
     if (status == LOSSES_BAD_TARGET && call->options.report != NULL)
         call->options.report->bad_position = i;
@@ -4037,6 +4041,7 @@ static losses_status lossi_prepare_plain(const void *out, const void *a, const v
     size_t extent;
     losses_status status = lossi_measure(shape, &extent);
     const lossi_span spans[] = {{out, extent * size}, {a, extent * size}, {b, extent * size}};
+    if (extent == 0) shape->samples = 0; /* however many there are without a position */
     if (status != LOSSES_OK || extent == 0) return status;
     if (out == NULL || a == NULL || b == NULL) return LOSSES_BAD_POINTER;
     if (out != a && lossi_overlap(spans[0], spans[1])) return LOSSES_BAD_OVERLAP;

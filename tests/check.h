@@ -51,6 +51,7 @@ void test_hand(void);     /* numbers worked out by hand                         
 void test_expected(void); /* numbers computed independently in many digits                    */
 void test_edges(void);    /* NaN, inf, empty, ignored: the documented answers                 */
 void test_status(void);   /* every way to call wrongly, and that nothing is touched           */
+void test_hostile(void);  /* a table of wrong calls, at the end of readable memory         */
 void test_paths(void);    /* float against reference: sizes, alignments, strides, in place    */
 void test_guard(void);    /* nothing outside of the arrays is read or written                 */
 void test_gradient(void); /* the reference's gradients against central differences            */

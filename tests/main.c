@@ -180,6 +180,7 @@ static const struct suite {
     {"expected", test_expected, 1},
     {"edges", test_edges, 1},
     {"status", test_status, 1},
+    {"hostile", test_hostile, 1},
     {"paths", test_paths, 1},
     {"guard", test_guard, 1},
     {"gradient", test_gradient, 0},
