@@ -227,12 +227,10 @@ static void take(int loss, losses_shape shape, size_t extent)
 {
     const size_t positions = shape.samples * shape.positions;
     int type;
-    size_t i;
-    for (type = LOSSI_U8; type <= LOSSI_F32; type++) {
-        for (i = 0; i <= (is_softmax(loss) && type != LOSSI_F32 ? positions : 0); i++) {
-            one(loss, shape, extent, type, positions - i);
-            turn++;
-        }
+    for (type = LOSSI_U8; type <= LOSSI_F32; type++, turn++) {
+        one(loss, shape, extent, type, positions);
+        if (is_softmax(loss) && type != LOSSI_F32 && positions > 0)
+            one(loss, shape, extent, type, turn++ % positions);
     }
 }
 

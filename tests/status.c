@@ -396,6 +396,8 @@ static void bad_shapes(loss_kind kind, int in_double, target_type type)
         {"class stride out of range", {1, 4, 4, 0, SIZE_MAX}},
         {"class stride wraps", {1, 4, 4, 0, SIZE_MAX / 3 + 2}},
         {"class stride out of range in bytes", {1, 2, 4, 0, SIZE_MAX / 4}},
+        {"classes times their stride wrap", {2, 2, 1, 0, SIZE_MAX / 2 + 2}},
+        {"classes times their stride wrap, one sample", {1, 2, 1, 0, SIZE_MAX / 2 + 2}},
         {"sum of the strides wraps", {2, 2, 4, SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1}},
     };
     static const struct {
