@@ -452,8 +452,8 @@ static void empty_batch(const setting *loss, int how)
 static void spoilt_logits(int how)
 {
     static float kept[ROOM];
-    enum { PLUS_NAN, MINUS_NAN, PLUS_INF, ALL_MINUS_INF, SPOILERS };
-    const float spoilers[SPOILERS] = {NAN, -NAN, INFINITY, -INFINITY};
+    enum { PLUS_NAN, MINUS_NAN, PLUS_INF, ALL_MINUS_INF, ALL_NAN, SPOILERS };
+    const float spoilers[SPOILERS] = {NAN, -NAN, INFINITY, -INFINITY, NAN};
     const size_t last = elements() - 1;
     const size_t places[] = {0, last / 2, last};
     int reduction, spoiler;
@@ -467,7 +467,7 @@ static void spoilt_logits(int how)
             for (k = 0; k < COUNT(places); k++) {
                 const size_t unit = unit_of(places[k]);
                 for (i = 0; i < elements(); i++)
-                    if (i == places[k] || (spoiler == ALL_MINUS_INF && unit_of(i) == unit))
+                    if (i == places[k] || (spoiler >= ALL_MINUS_INF && unit_of(i) == unit))
                         p.logits[i] = spoilers[spoiler];
                 solve(&got, how);
                 CHECK(nan_inside(&got, unit));
