@@ -97,9 +97,9 @@ def survives(job, mutant):
         shutil.copy(name, here + '/tests')
     for i, build in enumerate(BUILDS):
         suites = ['%s/%d.%s.o' % (OUT, 'NO_DOUBLE' in build[-1], suite) for suite in SUITES]
-        if run([CC, '-std=c99', '-O1', '-w', *build, '%s/tests/library.c' % here, *suites, '-o', here + '/suites', '-lm'], 120):
+        if run([CC, '-std=c99', '-O1', '-w', *build, '%s/tests/library.c' % here, *suites, '-o', here + '/suites', '-lm'], 600):
             return False
-        if run(['sh', '-c', 'cd %s/tests && exec ../suites --quick' % here], 60):
+        if run(['sh', '-c', 'ulimit -t 20; cd %s/tests && exec ../suites --quick' % here], 600):
             return False
     return True
 
