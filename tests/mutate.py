@@ -1,6 +1,6 @@
 """Mutants of losses.h, one operator, constant or statement at a time, and whether the suites notice. Usage: mutate.py
 A mutant is killed when a build of it fails to compile or to pass the quick suites, or takes too long. A survivor must
-stand in mutate.txt, by source text and what was put in its place. The builds, fastest first: one lane, then one lane
+stand in mutate.txt, by the text of the line before and after. The builds, fastest first: one lane, then one lane
 without double, then sixteen lanes in registers of four. From the environment: SEED, COUNT (200; 0 is all), JOBS,
 LINES (first:last of the header), SHARD (i/n: the i-th of n parts of all mutants)."""
 import os
@@ -86,12 +86,17 @@ def run(command, limit):
         return -1
 
 
-def survives(job, mutant):
+def mutated(mutant):
     number, column, old, new = mutant
+    return lines[number][:column] + new + lines[number][column + len(old):]
+
+
+def survives(job, mutant):
+    number = mutant[0]
     here = '%s/%d' % (OUT, job)
     os.makedirs(here + '/tests', exist_ok=True)
     changed = list(lines)
-    changed[number] = lines[number][:column] + new + lines[number][column + len(old):]
+    changed[number] = mutated(mutant)
     open(here + '/losses.h', 'w').write('\n'.join(changed))
     for name in ('library.c', 'check.h'):
         shutil.copy(name, here + '/tests')
@@ -117,8 +122,9 @@ def main():
     if 0 < COUNT < len(chosen) and not os.environ.get('SHARD'):
         chosen = random.Random(SEED).sample(chosen, COUNT)
     print('%d mutants of %d, SEED=%d' % (len(chosen), len(every), SEED), flush=True)
-    reasons = {tuple(f.strip() for f in entry.split(' | ')[:3])
-               for entry in open('mutate.txt') if ' | ' in entry and entry[0] != '#'}
+    entries = [line.strip() for line in open('mutate.txt')]
+    reasons = {(was[4:].strip(), now[4:].strip()) for was, now in zip(entries, entries[1:])
+               if was.startswith('was ') and now.startswith('now ')}
     if not survives(0, (0, 0, '', '')):
         sys.exit('mutate: the header fails as it is')
     killed = explained = failed = 0
@@ -131,14 +137,14 @@ def main():
 
     with ThreadPoolExecutor(JOBS) as pool:
         for mutant, alive in pool.map(attempt, chosen):
-            number, column, old, new = mutant
+            was, now = lines[mutant[0]].strip(), mutated(mutant).strip()
             if not alive:
                 killed += 1
-            elif (lines[number].strip(), old, new) in reasons:
+            elif (was, now) in reasons:
                 explained += 1
             else:
                 failed += 1
-                print('losses.h:%d: survives: %s | %s | %s' % (number + 1, lines[number].strip(), old, new), flush=True)
+                print('losses.h:%d survives:\nwas %s\nnow %s' % (mutant[0] + 1, was, now), flush=True)
     print('%d killed, %d explained, %d survive' % (killed, explained, failed))
     print('%d passed, %d failed' % (killed + explained, failed))
     sys.exit(failed > 0)
