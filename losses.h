@@ -609,7 +609,9 @@ typedef struct lossi_kernels {
 #endif
 #define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
 #define LOSSI_SOON   4096  /* floats ahead that are asked for */
-#define LOSSI_EXACT  LOSSI_POWER(24u) /* integers below are exact in float */
+#ifndef LOSSI_EXACT
+#define LOSSI_EXACT LOSSI_POWER(24u) /* integers below are exact in float */
+#endif
 
 /* The job of a zeroed losses_options with the sum as reduction. */
 LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_targets targets,

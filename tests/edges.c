@@ -383,6 +383,13 @@ static void total_weight_zero(int how)
         p.options.nan_if_empty = 1;
         check_nothing(how, (double)NAN, 0);
         p.options.nan_if_empty = 0;
+        if (p.loss->kind == CROSS_ENTROPY && !check_finite) {
+            const float held = p.logits[0];
+            p.logits[0] = NAN; /* comes through the mean over nothing */
+            solve(&got, how);
+            CHECK(isnan(got.loss[0]));
+            p.logits[0] = held;
+        }
         p.options.denominator = 4;
         solve(&got, how);
         CHECK_NEAR(got.loss[0], (double)got.report.sum / 4, rounding((double)got.report.sum, how));
@@ -432,7 +439,9 @@ static void empty_batch(const setting *loss, int how)
         p.options.reduction = LOSSES_NONE;
         /* A mask without pixels is still a mask. */
         if (loss->kind == DICE && p.shape.samples > 0) continue;
+        p.options.upstream = (const float *)(uintptr_t)64; /* of no element: not to be read */
         check_nothing(how | NULL_DATA, (double)HELD, 0);
+        p.options.upstream = NULL;
     }
 }
 
@@ -443,8 +452,8 @@ static void empty_batch(const setting *loss, int how)
 static void spoilt_logits(int how)
 {
     static float kept[ROOM];
-    enum { PLUS_NAN, MINUS_NAN, PLUS_INF, ALL_MINUS_INF, SPOILERS };
-    const float spoilers[SPOILERS] = {NAN, -NAN, INFINITY, -INFINITY};
+    enum { PLUS_NAN, MINUS_NAN, PLUS_INF, ALL_MINUS_INF, ALL_NAN, SPOILERS };
+    const float spoilers[SPOILERS] = {NAN, -NAN, INFINITY, -INFINITY, NAN};
     const size_t last = elements() - 1;
     const size_t places[] = {0, last / 2, last};
     int reduction, spoiler;
@@ -458,7 +467,7 @@ static void spoilt_logits(int how)
             for (k = 0; k < COUNT(places); k++) {
                 const size_t unit = unit_of(places[k]);
                 for (i = 0; i < elements(); i++)
-                    if (i == places[k] || (spoiler == ALL_MINUS_INF && unit_of(i) == unit))
+                    if (i == places[k] || (spoiler >= ALL_MINUS_INF && unit_of(i) == unit))
                         p.logits[i] = spoilers[spoiler];
                 solve(&got, how);
                 CHECK(nan_inside(&got, unit));
@@ -1095,7 +1104,7 @@ static void check_row(const row *r)
 
 static void rows_as_calls(void)
 {
-    static const float gammas[] = {0, 0.5f, 1, 2, 3.7f}, smooths[] = {1e-3f, 1, 40};
+    static const float gammas[] = {0, 0.5f, 1, 2, 3.7f, FLT_MAX}, smooths[] = {1e-3f, 1, 40};
     static row r;
     size_t n, k, place;
     for (n = 1; n <= CLASSES; n = n < 40 ? n + 1 : n < 100 ? 100 : n < 130 ? 130 : n + 870) {

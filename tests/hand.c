@@ -3,6 +3,7 @@
  * above each case. A case is written once and run in float and in double, packed and padded, with
  * every integer type of the targets, with each output present or absent, and in place. */
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -2006,6 +2007,8 @@ static void status_names(void)
     CHECK(strcmp(losses_status_name(LOSSES_BAD_OPTION), "LOSSES_BAD_OPTION") == 0);
     CHECK(strcmp(losses_status_name(LOSSES_BAD_TARGET), "LOSSES_BAD_TARGET") == 0);
     CHECK(strcmp(losses_status_name(LOSSES_BAD_OVERLAP), "LOSSES_BAD_OVERLAP") == 0);
+    CHECK(strcmp(losses_status_name((losses_status)INT_MIN), "unknown losses_status") == 0);
+    CHECK(strcmp(losses_status_name((losses_status)INT_MAX), "unknown losses_status") == 0);
     CHECK(losses_status_name((losses_status)-6) != NULL);
     CHECK(losses_status_name((losses_status)1) != NULL);
     CHECK(strncmp(losses_status_name((losses_status)-6), "LOSSES_", 7) != 0);

@@ -396,6 +396,8 @@ static void bad_shapes(loss_kind kind, int in_double, target_type type)
         {"class stride out of range", {1, 4, 4, 0, SIZE_MAX}},
         {"class stride wraps", {1, 4, 4, 0, SIZE_MAX / 3 + 2}},
         {"class stride out of range in bytes", {1, 2, 4, 0, SIZE_MAX / 4}},
+        {"classes times their stride wrap", {2, 2, 1, 0, SIZE_MAX / 2 + 2}},
+        {"classes times their stride wrap, one sample", {1, 2, 1, 0, SIZE_MAX / 2 + 2}},
         {"sum of the strides wraps", {2, 2, 4, SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1}},
     };
     static const struct {
@@ -675,6 +677,11 @@ static void first_bad_label(loss_kind kind, int in_double, target_type type)
     t.options.has_ignore_index = 1;
     t.options.ignore_index = type == U8 ? -1 : (int64_t)UINT32_MAX;
     refused_target(&t, 2, "ignore_index does not wrap");
+    t = right_call(kind, in_double, type);
+    put_label(&t, 0, 200);
+    t.place[GRAD] = NULL;
+    t.shape.sample_stride = SIZE_MAX / 64;
+    refused_target(&t, 0, "samples far apart, for which a grad of NULL has no bytes to overlap");
 }
 
 /* --- overlap ---------------------------------------------------------------------------------- */
