@@ -1992,20 +1992,22 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 typedef struct lossv_walk {
     lossv_margin m;
     lossv_sums y;
-    lossv ones, rests, lows, margins, rest; /* sums over the present group of blocks */
-    lossv top;                              /* its greatest logit */
+    lossv ones, second, third, fourth, rests, lows, margins,
+        rest;  /* sums over the present group of blocks */
+    lossv top; /* its greatest logit */
     lossv half_z, mark, number;
     float *kept; /* where its logits are kept, or NULL */
 } lossv_walk;
 
 /* One block of a sweep, of n lanes, which has r only where it is marked.
- * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. */
+ * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. Next to one
+ * large term many small ones would be lost, each less than half an ulp. */
 LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_job *job,
                                 const lossi_place *at, int along, int soft, int fine, int marked,
                                 size_t i, size_t n)
 {
     const lossv zero = lossv_set(0), raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
-    lossv s, t = raw, e, low;
+    lossv s, t = raw, e, low, sum, error;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
     if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
     if (w->kept != NULL) lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N;
@@ -2013,14 +2015,20 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
     t = LOSSI_FN(term)(t, &w->m, &s, &low);
     e = lossv_fma(s, t, s);
-    if (fine > 1) {
-        lossv error;
-        low = lossv_fma(s, low, lossv_fma(s, t, lossv_sub(s, e)));
-        w->ones = lossv_two_sum(w->ones, e, &error);
-        w->lows = lossv_add(w->lows, lossv_add(error, low));
-    } else {
-        w->ones = lossv_add(w->ones, fine ? s : e);
+    if (along && fine < 2) { /* few are added in a row: four sums, in turn */
+        sum = lossv_add(w->ones, fine ? s : e);
+        w->ones = w->second;
+        w->second = w->third;
+        w->third = w->fourth;
+        w->fourth = sum;
         if (fine) w->rests = lossv_fma(s, t, w->rests);
+    } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
+        sum = lossv_add(w->ones, e);
+        error = lossv_sub(e, lossv_sub(sum, w->ones));
+        if (fine) error = lossv_add(error, lossv_fma(s, t, lossv_sub(s, e)));
+        if (fine > 1) error = lossv_fma(s, low, error);
+        w->lows = lossv_add(w->lows, error);
+        w->ones = sum;
     }
     if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
     if (soft) {
@@ -2073,7 +2081,7 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
         else
             w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
         w.number = LOSSI_FN(number)(along, along ? 0 : begin - chunk);
-        w.ones = w.rests = w.lows = w.margins = w.rest = zero;
+        w.ones = w.second = w.third = w.fourth = w.rests = w.lows = w.margins = w.rest = zero;
         w.top = lossv_set(-LOSSI_INF);
         w.kept = keep ? kept : NULL;
         i = begin;
@@ -2102,12 +2110,14 @@ LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int al
             end = begin; /* once more */
             continue;
         }
-        if (fine) { /* |rests| < ones: their sum and its error */
+        if (along && fine < 2) /* |rests| < ones: their sum and its error */
+            w.ones = lossv_add(lossv_add(w.ones, w.second), lossv_add(w.third, w.fourth));
+        if (along && fine == 1) {
             const lossv sum = lossv_add(w.ones, w.rests);
-            w.y.S.low = lossv_add(w.y.S.low, lossv_sub(w.rests, lossv_sub(sum, w.ones)));
-            w.y.S.low = lossv_add(w.y.S.low, w.lows);
+            w.lows = lossv_sub(w.rests, lossv_sub(sum, w.ones));
             w.ones = sum;
         }
+        w.y.S.low = lossv_add(w.y.S.low, w.lows);
         lossv_accumulate(&w.y.S, w.ones);
         if (soft) lossv_accumulate(&w.y.margins, w.margins);
         if (soft && v.q != NULL) lossv_accumulate(&w.y.rest, w.rest);
@@ -4001,8 +4011,8 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
         }
     }
 
-    if (extent == 0 && !(loss == LOSSI_DICE && losses != NULL &&
-                         call->options.reduction == LOSSES_NONE))
+    if (extent == 0 &&
+        !(loss == LOSSI_DICE && losses != NULL && call->options.reduction == LOSSES_NONE))
         call->shape.samples = 0; /* however many there are without a position */
     status = lossi_scan(call, loss, &i);
     if (status == LOSSES_BAD_TARGET && call->options.report != NULL)

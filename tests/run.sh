@@ -5,8 +5,8 @@
 cc=$1
 cflags=$2
 cd "$(dirname "$0")" || exit 1
-rm -rf build
-mkdir -p build
+rm -rf build/test
+mkdir -p build/test
 passed=0
 failed=0
 skipped=''
@@ -23,12 +23,12 @@ skipped: $1"; }
 check() {
     label=$1
     shift
-    if "$@" >build/log 2>&1; then
+    if "$@" >build/test/log 2>&1; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
         echo "FAILED: $label"
-        sed 's/^/    /;20q' build/log
+        sed 's/^/    /;20q' build/test/log
     fi
 }
 
@@ -37,25 +37,25 @@ suites() {
     label=$1
     shift
     echo "suites: $label"
-    if ! "$@" $suites -o build/suites -lm >build/log 2>&1; then
+    if ! "$@" $suites -o build/test/suites -lm >build/test/log 2>&1; then
         failed=$((failed + 1))
         echo "FAILED: does not compile: $label"
-        sed 's/^/    /;20q' build/log
+        sed 's/^/    /;20q' build/test/log
         return
     fi
-    ./build/suites >build/log 2>&1
-    counts=$(tail -n 1 build/log)
+    ./build/test/suites >build/test/log 2>&1
+    counts=$(tail -n 1 build/test/log)
     case $counts in
     *' passed, '*' failed')
         passed=$((passed + ${counts%% *}))
         counts=${counts#*, }
         failed=$((failed + ${counts%% *}))
-        sed '$d' build/log | head -n 40
+        sed '$d' build/test/log | head -n 40
         ;;
     *)
         failed=$((failed + 1))
         echo "FAILED: stopped early: $label"
-        tail -n 5 build/log
+        tail -n 5 build/test/log
         ;;
     esac
 }
@@ -72,11 +72,11 @@ done
 if has tcc; then suites "tcc" tcc; else skip 'tcc: suites and include matrix'; fi
 
 # --- the include matrix ---------------------------------------------------------------------------
-cat >build/one.c <<'END'
+cat >build/test/one.c <<'END'
 #define LOSSES_IMPLEMENTATION
 #include "losses.h"
 END
-cat >build/user.c <<'END'
+cat >build/test/user.c <<'END'
 #include "losses.h"
 #include "losses.h"
 float use_from_c(const float *logits);
@@ -87,7 +87,7 @@ float use_from_c(const float *logits)
     return losses_cross_entropy(&loss, NULL, logits, losses_i32(&label), losses_rows(1, 2), NULL) ? -1 : loss;
 }
 END
-cat >build/user.cpp <<'END'
+cat >build/test/user.cpp <<'END'
 #include "losses.h"
 extern "C" float use_from_c(const float *logits);
 int main()
@@ -98,14 +98,14 @@ int main()
     return loss > 0.6931f && loss < 0.6932f && use_from_c(logits) == loss ? 0 : 2;
 }
 END
-cat >build/static.c <<'END'
+cat >build/test/static.c <<'END'
 #define LOSSES_STATIC
 #define LOSSES_IMPLEMENTATION
 #include "losses.h"
 float static_loss(const float *x);
 float static_loss(const float *x) { return losses_cross_entropy_row(NULL, x, 2, 0, 1); }
 END
-cat >build/static_main.c <<'END'
+cat >build/test/static_main.c <<'END'
 #define LOSSES_STATIC
 #define LOSSES_IMPLEMENTATION
 #include "losses.h"
@@ -116,7 +116,7 @@ int main(void)
     return static_loss(x) == losses_cross_entropy_row(NULL, x, 2, 0, 1) ? 0 : 1;
 }
 END
-cat >build/renamed.c <<'END'
+cat >build/test/renamed.c <<'END'
 #define LOSSES_FILE "our_losses.h"
 #define LOSSES_IMPLEMENTATION
 #include "our_losses.h"
@@ -126,7 +126,7 @@ int main(void)
     return losses_cross_entropy_row(NULL, x, 2, 2, 1) != losses_cross_entropy_row(NULL, x, 2, 2, 1) ? 0 : 1;
 }
 END
-cat >build/hidden.c <<'END'
+cat >build/test/hidden.c <<'END'
 #include <string.h>
 #define LOSSES_IMPLEMENTATION
 #include "losses.h"
@@ -138,94 +138,95 @@ int main(void) /* "scalar" beside a set of the CPU is there for tests only */
     return status == (hidden ? LOSSES_BAD_OPTION : LOSSES_OK) && strcmp(losses_isa(), best) == 0 ? 0 : 1;
 }
 END
-cat >build/pasted_main.c <<'END'
+cat >build/test/pasted_main.c <<'END'
 int main(void)
 {
     float x[2] = {0, 0};
     return losses_cross_entropy_row(NULL, x, 2, 2, 1) != losses_cross_entropy_row(NULL, x, 2, 2, 1) ? 0 : 1;
 }
 END
-{ echo '#define LOSSES_IMPLEMENTATION'; cat ../losses.h build/pasted_main.c; } >build/pasted.c
-cp build/one.c build/one.cpp
-mkdir -p build/renamed
-cp ../losses.h build/renamed/our_losses.h
+{ echo '#define LOSSES_IMPLEMENTATION'; cat ../losses.h build/test/pasted_main.c; } >build/test/pasted.c
+cp build/test/one.c build/test/one.cpp
+mkdir -p build/test/renamed
+cp ../losses.h build/test/renamed/our_losses.h
 
 switches='-DLOSSES_NO_SIMD -DLOSSES_NO_REFERENCE -DLOSSES_NO_DOUBLE -DLOSSES_STATIC'
 for c in gcc clang; do
     has $c || continue
-    for std in c99 c11 c17 c2x gnu99 gnu17; do
-        check "$c -std=$std" $c -std=$std -O1 $warn -I.. -c build/one.c -o build/one.o
+    check "$c -std=c99" $c -std=c99 -O1 $warn -I.. -c build/test/one.c -o build/test/one.o
+    for std in c11 c17 c2x gnu99 gnu17; do # the code is the same
+        check "$c -std=$std" $c -std=$std -fsyntax-only $warn -I.. build/test/one.c
     done
     for switch in $switches '-DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE'; do
-        check "$c -std=c99 $switch" $c -std=c99 -O1 $warn -I.. $switch -c build/one.c -o build/one.o
+        check "$c -std=c99 $switch" $c -std=c99 -O1 $warn -I.. $switch -c build/test/one.c -o build/test/one.o
     done
-    check "$c renamed file" $c -std=c99 -O1 $warn -Ibuild/renamed build/renamed.c -o build/renamed/a.out -lm
-    check "$c renamed file runs" ./build/renamed/a.out
-    check "$c pasted into a source file" $c -std=c99 -O1 $warn build/pasted.c -o build/pasted -lm
-    check "$c pasted into a source file runs" ./build/pasted
-    check "$c static in two files" $c -std=c99 -O1 $warn -I.. build/static.c build/static_main.c -o build/static -lm
-    check "$c static in two files runs" ./build/static
-    check "$c hidden set" $c -std=c99 -O1 $warn -I.. build/hidden.c -o build/hidden -lm
-    check "$c hidden set is refused" ./build/hidden
+    check "$c renamed file" $c -std=c99 -O1 $warn -Ibuild/test/renamed build/test/renamed.c -o build/test/renamed/a.out -lm
+    check "$c renamed file runs" ./build/test/renamed/a.out
+    check "$c pasted into a source file" $c -std=c99 -O1 $warn build/test/pasted.c -o build/test/pasted -lm
+    check "$c pasted into a source file runs" ./build/test/pasted
+    check "$c static in two files" $c -std=c99 -O1 $warn -I.. build/test/static.c build/test/static_main.c -o build/test/static -lm
+    check "$c static in two files runs" ./build/test/static
+    check "$c hidden set" $c -std=c99 -O1 $warn -I.. build/test/hidden.c -o build/test/hidden -lm
+    check "$c hidden set is refused" ./build/test/hidden
 done
 for c in g++ clang++; do
     if ! has $c; then skip "$c: C++ part of the include matrix"; continue; fi
     for std in c++98 c++11 c++14 c++17 c++20; do
         extra=
         [ $std = c++98 ] && extra='-Wno-long-long -Wno-variadic-macros -Wno-c++11-long-long -Wno-unknown-warning-option'
-        check "$c -std=$std" $c -std=$std -O1 $warn $extra -I.. -c build/one.cpp -o build/one.o
+        check "$c -std=$std" $c -std=$std -fsyntax-only $warn $extra -I.. build/test/one.cpp
     done
     for switch in $switches; do
-        check "$c -std=c++11 $switch" $c -std=c++11 -O1 $warn -I.. $switch -c build/one.cpp -o build/one.o
+        check "$c -std=c++11 $switch" $c -std=c++11 -O1 $warn -I.. $switch -c build/test/one.cpp -o build/test/one.o
     done
 done
 if has tcc; then
-    check 'tcc' tcc -I.. -c build/one.c -o build/one.o
-    check 'tcc LOSSES_NO_SIMD' tcc -I.. -DLOSSES_NO_SIMD -c build/one.c -o build/one.o
+    check 'tcc' tcc -I.. -c build/test/one.c -o build/test/one.o
+    check 'tcc LOSSES_NO_SIMD' tcc -I.. -DLOSSES_NO_SIMD -c build/test/one.c -o build/test/one.o
 fi
 # one implementation in C or in C++, one more C file and one C++ file, linked together
 if has g++ && has gcc; then
-    gcc -std=c99 -I.. -c build/user.c -o build/user.o
+    gcc -std=c99 -I.. -c build/test/user.c -o build/test/user.o
     for implementation in 'gcc -std=c99' 'g++ -std=c++11 -x c++'; do
-        $implementation -I.. -c build/one.c -o build/one.o
+        $implementation -I.. -c build/test/one.c -o build/test/one.o
         check "two .c and one .cpp, implementation by $implementation" \
-            g++ -std=c++11 -I.. build/user.cpp build/user.o build/one.o -o build/linked -lm
-        check 'and runs' ./build/linked
+            g++ -std=c++11 -I.. build/test/user.cpp build/test/user.o build/test/one.o -o build/test/linked -lm
+        check 'and runs' ./build/test/linked
     done
 fi
 
 # --- names: nothing without the prefix, nothing from libm in the float path -------------------------
 only() { # the lines of standard input that a grep -E pattern does not match must be none
-    if grep -vE "$1" >build/others; then cat build/others; return 1; fi
+    if grep -vE "$1" >build/test/others; then cat build/test/others; return 1; fi
 }
 if has nm; then
-    $cc -std=c99 -O2 -I.. -c build/one.c -o build/one.o
-    nm -g --defined-only build/one.o | awk '{print $3}' >build/exported
-    check 'exported names have the prefix' only '^losses_' <build/exported
-    nm build/one.o | awk '$1 != "U" {print $3}' | sed 's/\..*//' >build/all
-    check 'private names have a prefix' only '^(losses_|lossi_)|^$' <build/all
-    $cc -std=c99 -O2 -DLOSSES_NO_REFERENCE -I.. -c build/one.c -o build/one.o
-    nm -u build/one.o | awk '{print $2}' >build/undefined
-    check 'the float path needs nothing, memset and memcpy apart' only '^(memset|memcpy|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/undefined
-    $cc -std=c99 -O2 -I.. -c build/one.c -o build/one.o
-    nm -u build/one.o | awk '{print $2}' >build/undefined
-    check 'nothing allocates' only '^(memset|memcpy|exp|expf|log1p|pow|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/undefined
+    $cc -std=c99 -O2 -I.. -c build/test/one.c -o build/test/one.o
+    nm -g --defined-only build/test/one.o | awk '{print $3}' >build/test/exported
+    check 'exported names have the prefix' only '^losses_' <build/test/exported
+    nm build/test/one.o | awk '$1 != "U" {print $3}' | sed 's/\..*//' >build/test/all
+    check 'private names have a prefix' only '^(losses_|lossi_)|^$' <build/test/all
+    $cc -std=c99 -O2 -DLOSSES_NO_REFERENCE -I.. -c build/test/one.c -o build/test/one.o
+    nm -u build/test/one.o | awk '{print $2}' >build/test/undefined
+    check 'the float path needs nothing, memset and memcpy apart' only '^(memset|memcpy|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/test/undefined
+    $cc -std=c99 -O2 -I.. -c build/test/one.c -o build/test/one.o
+    nm -u build/test/one.o | awk '{print $2}' >build/test/undefined
+    check 'nothing allocates' only '^(memset|memcpy|exp|expf|log1p|pow|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/test/undefined
 else
     skip 'nm: names and undefined symbols'
 fi
 if has gcc || has clang; then
     macros=$(command -v gcc || command -v clang)
-    printf '#include <%s.h>\n' stddef stdint float math >build/system.c
+    printf '#include <%s.h>\n' stddef stdint float math >build/test/system.c
     case $(uname -m) in # what the header includes there for its instruction sets
-    x86_64) printf '#include <%s.h>\n' immintrin cpuid >>build/system.c ;;
-    aarch64) echo '#include <arm_neon.h>' >>build/system.c ;;
+    x86_64) printf '#include <%s.h>\n' immintrin cpuid >>build/test/system.c ;;
+    aarch64) echo '#include <arm_neon.h>' >>build/test/system.c ;;
     esac
     for source in user one; do
         pattern='^LOSSES_'; [ $source = one ] && pattern='^(LOSSES|LOSSI|LOSSV)_|^lossv(_|$)'
-        $macros -std=c99 -dM -E -I.. build/$source.c | awk '{print $2}' | sed 's/(.*//' | sort -u >build/with
-        $macros -std=c99 -dM -E build/system.c | awk '{print $2}' | sed 's/(.*//' | sort -u >build/without
-        comm -23 build/with build/without >build/macros
-        check "macros left by $source.c have the prefix" only "$pattern" <build/macros
+        $macros -std=c99 -dM -E -I.. build/test/$source.c | awk '{print $2}' | sed 's/(.*//' | sort -u >build/test/with
+        $macros -std=c99 -dM -E build/test/system.c | awk '{print $2}' | sed 's/(.*//' | sort -u >build/test/without
+        comm -23 build/test/with build/test/without >build/test/macros
+        check "macros left by $source.c have the prefix" only "$pattern" <build/test/macros
     done
 fi
 
