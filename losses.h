@@ -644,7 +644,7 @@ LOSSI_FORCE lossi_place lossi_at(const lossi_job *job, size_t k, size_t step, si
 {
     lossi_place at;
     at.grad = job->grad != NULL ? job->grad + k : NULL;
-    at.x = job->x + k;
+    at.x = job->x != NULL ? job->x + k : NULL; /* where there is no element */
     at.q = job->q != NULL ? job->q + k : NULL;
     at.step = at.x_step = at.grad_step = step;
     at.count = count;
@@ -3773,8 +3773,10 @@ static losses_status lossi_measure(losses_shape *shape, size_t *extent)
     size_t n = shape->samples, c = shape->classes, m = shape->positions, row, column, bytes;
     *extent = 0;
     if (c == 0 || !lossi_fits(&bytes, c, sizeof(double), 0)) return LOSSES_BAD_SHAPE;
-    if (n == 0 || m == 0) /* dice has a loss for each mask all the same */
+    if (n == 0 || m == 0) { /* dice has a loss for each mask all the same */
+        shape->sample_stride = shape->class_stride = 0;
         return lossi_fits(&bytes, n, bytes, 0) ? LOSSES_OK : LOSSES_BAD_SHAPE;
+    }
     if (shape->class_stride == 0) shape->class_stride = m;
     if (!lossi_fits(&row, c - 1, shape->class_stride, m)) return LOSSES_BAD_SHAPE;
     if (shape->sample_stride == 0) {
