@@ -19,8 +19,9 @@
  *
  * The same bits: builds of one class give the same results to the last bit, on every CPU, from every
  * compiler, at every optimisation level.
- *   fused           AVX-512, AVX2, NEON, RISC-V V, POWER (VSX): losses_isa() is "avx512", "avx2", "neon",
- *                   "rvv" or "vsx". NEON of ARMv7 takes denormal numbers for 0, and its results then differ
+ *   fused           AVX-512, AVX2, NEON, MVE, RISC-V V, POWER (VSX): losses_isa() is "avx512", "avx2", "neon",
+ *                   "mve", "rvv" or "vsx". NEON of ARMv7 and MVE take denormal numbers for 0, and their
+ *                   results then differ
  *   plain           SSE2, WebAssembly and any other CPU: "sse2", "wasm", "scalar"
  *   LOSSES_NO_SIMD  a class of its own; with LOSSES_NO_DOUBLE another
  * Under -Ofast and -ffast-math finite input gets right results, though clang's may be of no class; a program
@@ -349,7 +350,8 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
 /* "LOSSES_BAD_TARGET" ...; "unknown losses_status" for any other number. */
 LOSSES_API const char *losses_status_name(losses_status status);
 
-/* The instruction set in use: "avx512", "avx2", "sse2", "neon", "rvv", "vsx", "wasm" or "scalar". */
+/* The instruction set in use: "avx512", "avx2", "sse2", "neon", "mve", "rvv", "vsx", "wasm" or
+ * "scalar". */
 LOSSES_API const char *losses_isa(void);
 
 /* Forces one by its name (for tests), for calls that start later in any thread; NULL = the best there
@@ -384,6 +386,7 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_RVV    6
 #define LOSSI_VSX    7
 #define LOSSI_WASM   8
+#define LOSSI_MVE    9
 
 /* The arithmetic below is meant as written, also where the including program is compiled with -Ofast
  * or -ffast-math: no fused multiply-add but where it says so, and nothing re-associated. clang compiles
@@ -426,7 +429,8 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #elif defined(__TINYC__)
 #define LOSSI_BASE LOSSI_SCALAR
 #elif defined(__clang__) && defined(__FAST_MATH__) && \
-    (defined(__XMMINTRIN_H) || defined(__ARM_NEON_H)) /* too late for the above: plain C */
+    (defined(__XMMINTRIN_H) || defined(__ARM_NEON_H) || \
+     defined(__ARM_MVE_H)) /* too late for the above: plain C */
 #define LOSSI_BASE LOSSI_SCALAR
 #elif defined(_M_X64) || (defined(__x86_64__) && defined(__GNUC__))
 #define LOSSI_BASE LOSSI_SSE2
@@ -452,6 +456,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
      (defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4)))
 #define LOSSI_BASE LOSSI_NEON
 #include <arm_neon.h>
+#elif !defined(__ARM_BIG_ENDIAN) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+#define LOSSI_BASE LOSSI_MVE
+#include <arm_mve.h>
 #elif defined(__riscv_v) && defined(LOSSI_VECTORS)
 #define LOSSI_BASE LOSSI_RVV
 #elif defined(__VSX__) && defined(LOSSI_VECTORS)
@@ -478,8 +485,7 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #else
 #define LOSSI_FORCE static inline __attribute__((always_inline, unused))
 #endif
-#define LOSSI_APART       __attribute__((noinline)) /* seldom needed: once, not in every loop */
-#define LOSSI_PREFETCH(p) __builtin_prefetch(p)
+#define LOSSI_APART __attribute__((noinline)) /* seldom needed: once, not in every loop */
 #else
 #define LOSSI_ISA(features)
 #if defined(_MSC_VER)
@@ -488,6 +494,10 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_FORCE static inline
 #endif
 #define LOSSI_APART
+#endif
+#if defined(__GNUC__) && LOSSI_BASE != LOSSI_MVE
+#define LOSSI_PREFETCH(p) __builtin_prefetch(p)
+#else
 #define LOSSI_PREFETCH(p) ((void)(p))
 #endif
 #if defined(__GNUC__) && !defined(LOSSES_NO_SIMD) /* which has no choice to keep */
@@ -598,10 +608,8 @@ typedef struct lossi_kernels {
 #endif
 } lossi_kernels;
 
-#define LOSSI_FEW   32   /* classes of a row up to which rows go side by side */
-#define LOSSI_GROUP 16   /* blocks between compensated additions and checks of the guess */
-#define LOSSI_TILE  2048 /* floats on the stack, on a host */
-#define LOSSI_LINE  64   /* bytes of a line of the caches */
+#define LOSSI_FEW   32 /* classes of a row up to which rows go side by side */
+#define LOSSI_GROUP 16 /* blocks between compensated additions and checks of the guess */
 
 #define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
 #ifndef LOSSI_LARGE
@@ -799,11 +807,12 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #error "LOSSES_FILE names another version of losses.h"
 #endif
 /* ===================================== PART 3: VOCABULARY =======================================
- * lossv is LOSSV_N floats, 16 or 1, whatever the registers: sums run in the same lanes everywhere.
+ * lossv is LOSSV_N floats: 16, whatever the registers, 4 where there are few of them, or 1. Sums run in the
+ * same 16 lanes everywhere (but for 1), of which a lossv is one of LOSSV_SUMS parts.
  * Each word is one line of arithmetic on every lane; the contract of the words that are not plain:
  *   load(p, m, fill)     p[0..m) in the first lanes and fill in the rest; all of them for m >= LOSSV_N
  *   store(p, m, v)       the first m lanes; nothing is read or written outside
- *   stream(p, v)         store to a multiple of LOSSI_LINE, past the caches
+ *   stream(p, v)         store to a multiple of LOSSV_N floats, past the caches
  *   live(m)              1 in the first m lanes, 0 in the rest
  *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
  *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
@@ -970,6 +979,48 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
     (vget_lane_u64(vreinterpret_u64_u32(vorr_u32(vget_low_u32(mask), vget_high_u32(mask))), 0) != 0)
 #endif
 
+#elif LOSSI_PASS == LOSSI_MVE
+#define LOSSI_NAME  "mve"
+#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, mve)
+#define LOSSI_TARGET
+#define LOSSV_W           4
+#define LOSSV_FUSED       1
+#define lossr             float32x4_t
+#define lossr_set(x)      vdupq_n_f32(x)
+#define lossr_load(p)     vldrwq_f32(p)
+#define lossr_store(p, a) vstrwq_f32(p, a)
+#define lossr_part(m)     vctp32q((uint32_t)(m))
+#define lossr_load_part(p, m, fill) \
+    lossr_if(lossr_part(m), vldrwq_z_f32(p, lossr_part(m)), lossr_set(fill))
+#define lossr_store_part(p, m, a) vstrwq_p_f32(p, a, lossr_part(m))
+#define lossr_add(a, b)           vaddq_f32(a, b)
+#define lossr_sub(a, b)           vsubq_f32(a, b)
+#define lossr_mul(a, b)           vmulq_f32(a, b)
+#define lossr_div(a, b)           LOSSI_FN(quotient)(a, b)
+#define lossr_fma(a, b, c)        vfmaq_f32(c, a, b)
+#define lossr_fnma(a, b, c)       vfmsq_f32(c, a, b)
+#define lossr_min(a, b)           lossr_if(lossr_lt(a, b), a, b)
+#define lossr_max(a, b)           lossr_if(lossr_lt(b, a), a, b)
+#define lossr_lt(a, b)            vcmpgtq_f32(b, a) /* vcmpltq is true of a NaN */
+#define lossr_eq(a, b)            vcmpeqq_f32(a, b)
+#define lossr_if(mask, x, y)      vpselq_f32(x, y, mask)
+#define lossr_any(mask)           ((mask) != 0)
+#define lossr_opaque(a)           __asm__("" : "+w"(a))
+#define lossr_bits(a)             vreinterpretq_u32_f32(a)
+#define lossr_float(u)            vreinterpretq_f32_u32(u)
+#define lossr_masked(a, u)        lossr_float(vandq_u32(lossr_bits(a), vdupq_n_u32(u)))
+#define lossr_shifted(a)          lossr_float(vshlq_n_u32(lossr_bits(a), 23))
+#define LOSSV_ABOVE(a)            vsubq_n_u32(lossr_bits(a), 0x3f400000u - 0x40000000u)
+#define LOSSV_POWER(a)            vreinterpretq_s32_u32(vshrq_n_u32(LOSSV_ABOVE(a), 23))
+#define LOSSV_DIGITS(a)           vandq_u32(LOSSV_ABOVE(a), vdupq_n_u32(0x007fffffu))
+#define lossr_exponent(a)         vcvtq_f32_s32(vsubq_n_s32(LOSSV_POWER(a), 128))
+#define lossr_mantissa(a)         lossr_float(vaddq_n_u32(LOSSV_DIGITS(a), 0x3f400000u))
+#define lossr_u8(p)               vcvtq_f32_u32(vldrbq_u32(p))
+#define lossr_i32(p)              vcvtq_f32_s32(vldrwq_s32(p))
+#define lossr_i64(p) \
+    vcvtq_f32_s32( \
+        vldrwq_gather_shifted_offset_s32((const int32_t *)(const void *)(p), vidupq_n_u32(0, 2)))
+
 #else /* plain C: one number at a time, or the compiler's own vectors */
 #if LOSSI_PASS == LOSSI_RVV
 #define LOSSI_NAME  "rvv"
@@ -1103,13 +1154,24 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSI_BATCH 1
 #define LOSSV_STRIP 1
 #define LOSSV_LANE  0
+#define LOSSV_SUMS  1
+#elif LOSSI_PASS == LOSSI_MVE
+#define LOSSV_N     4
+#define LOSSV_ONES  1, 1, 1, 1, 0
+#define LOSSV_STRIP 128
+#define LOSSI_BATCH 1
+#define LOSSV_LANE  0, 1, 2, 3
+#define LOSSV_SUMS  4
 #else
 #define LOSSV_N     16
 #define LOSSV_ONES  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0
 #define LOSSV_STRIP 128 /* elements at a time */
 #define LOSSI_BATCH 4   /* groups of positions at a time */
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define LOSSV_SUMS  1
 #endif
+#define LOSSI_TILE \
+    (LOSSI_FEW * LOSSV_N * LOSSI_BATCH) /* floats on the stack: rows of few classes */
 #define LOSSV_R (LOSSV_N / LOSSV_W)
 /* statement s for each register i; not a loop where that would keep the registers in memory */
 #undef LOSSV_ALL
@@ -1204,16 +1266,17 @@ LOSSI_OP lossr LOSSI_FN(fused)(lossr a, lossr b, lossr c)
 #endif
 #endif
 
-#if LOSSI_PASS == LOSSI_NEON && !defined(__aarch64__) && !defined(_M_ARM64)
-/* rounded right, which NEON's estimate is not */
+#if LOSSI_PASS == LOSSI_MVE || \
+    (LOSSI_PASS == LOSSI_NEON && !defined(__aarch64__) && !defined(_M_ARM64))
+/* rounded right, which NEON's estimate is not; MVE has none */
 LOSSI_OP lossr LOSSI_FN(quotient)(lossr a, lossr b)
 {
     float x[4], y[4];
     size_t l;
-    vst1q_f32(x, a);
-    vst1q_f32(y, b);
+    lossr_store(x, a);
+    lossr_store(y, b);
     for (l = 0; l < 4; l++) x[l] /= y[l];
-    return vld1q_f32(x);
+    return lossr_load(x);
 }
 #endif
 
@@ -1511,13 +1574,14 @@ LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns,
 /* n floats to where they are not soon wanted */
 LOSSI_OP void LOSSI_FN(stream_out)(float *to, const float *from, size_t n)
 {
-    const size_t behind = (uintptr_t)to % LOSSI_LINE / sizeof(float);
+    const size_t behind = (uintptr_t)to % (LOSSV_N * sizeof(float)) / sizeof(float);
     size_t i = behind > 0 ? lossi_least(n, LOSSV_N - behind) : 0;
     if (i > 0) lossv_store(to, i, lossv_load(from, i, 0));
     for (; n - i >= LOSSV_N; i += LOSSV_N) lossv_stream(to + i, lossv_load_all(from + i));
     if (i < n) lossv_store(to + i, n - i, lossv_load(from + i, n - i, 0));
 }
 
+#if LOSSV_SUMS == 1
 /* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the same order: by halves. */
 LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
 {
@@ -1540,15 +1604,24 @@ LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
     return y;
 }
 #endif
+#endif
 
-/* The sum of all lanes, in the same order. */
-LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair total)
+/* The sum of all lanes of LOSSV_SUMS pairs, in the same order. */
+LOSSI_OP void LOSSI_FN(fold)(const lossv_pair *pairs, float *y_high, float *y_low)
 {
+    lossv_pair part[LOSSV_SUMS];
     float high[LOSSV_N], low[LOSSV_N];
-    lossi_sum y;
     size_t half, i;
-    lossv_store(high, LOSSV_N, total.high);
-    lossv_store(low, LOSSV_N, total.low);
+    for (i = 0; i < LOSSV_SUMS; i++) part[i] = pairs[i];
+    for (half = LOSSV_SUMS / 2; half > 0; half /= 2) {
+        for (i = 0; i < half; i++) {
+            lossv error;
+            part[i].high = lossv_two_sum(part[i].high, part[i + half].high, &error);
+            part[i].low = lossv_add(lossv_add(part[i].low, part[i + half].low), error);
+        }
+    }
+    lossv_store(high, LOSSV_N, part[0].high);
+    lossv_store(low, LOSSV_N, part[0].low);
     for (half = LOSSV_N / 2; half > 0; half /= 2) {
         for (i = 0; i < half; i++) {
             const float a = high[i], b = high[i + half], s = lossi_f(a + b), z = lossi_f(s - a);
@@ -1557,8 +1630,17 @@ LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair total)
             low[i] = lossi_f(lossi_f(low[i] + low[i + half]) + error);
         }
     }
-    y.high = (losses_wide)high[0];
-    y.low = (losses_wide)low[0];
+    *y_high = high[0];
+    *y_low = low[0];
+}
+
+LOSSI_OP lossi_sum LOSSI_FN(sum)(const lossv_pair *pairs)
+{
+    float high, low;
+    lossi_sum y;
+    LOSSI_FN(fold)(pairs, &high, &low);
+    y.high = (losses_wide)high;
+    y.low = (losses_wide)low;
     return y;
 }
 
@@ -1963,8 +2045,11 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
     factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor),
                               lossv_fma(over, lossv_set(64), lossv_sub(old.k, m->k)));
     unit = lossv_if_eq(over, one, lossv_set(5.4210109e-20f), one);
-    sums->S.high = lossv_mul(lossv_mul(sums->S.high, factor), unit);
-    sums->S.low = lossv_mul(lossv_mul(sums->S.low, factor), unit);
+    for (i = 0; i < (along ? LOSSV_SUMS : 1); i++) {
+        lossv_pair *const S = &sums[i].S;
+        S->high = lossv_mul(lossv_mul(S->high, factor), unit);
+        S->low = lossv_mul(lossv_mul(S->low, factor), unit);
+    }
     for (i = 0; v->terms != NULL && i < from; i++) {
         float *const p = v->terms + i * v->terms_step;
         const size_t n = LOSSV_LANES(i);
@@ -1989,9 +2074,11 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 /* A sweep on its way */
 typedef struct lossv_walk {
     lossv_margin m;
-    lossv_sums y;
-    lossv ones, rests, lows, margins, rest; /* sums over the present group of blocks */
-    lossv top;                              /* its greatest logit */
+    lossv_sums y[LOSSV_SUMS];
+    lossv ones[LOSSV_SUMS], rests[LOSSV_SUMS],
+        lows[LOSSV_SUMS]; /* over the present group of blocks */
+    lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
+    lossv top; /* its greatest logit */
     lossv half_z, mark, number;
     float *kept; /* where its logits are kept, or NULL */
 } lossv_walk;
@@ -2003,6 +2090,7 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
                                 size_t i, size_t n)
 {
     const lossv zero = lossv_set(0), raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
+    const size_t a = along ? i % LOSSV_SUMS : 0; /* the part of the sums that it goes to */
     lossv s, t = raw, e, low;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
     if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
@@ -2014,24 +2102,26 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     if (fine > 1) {
         lossv error;
         low = lossv_fma(s, low, lossv_fma(s, t, lossv_sub(s, e)));
-        w->ones = lossv_two_sum(w->ones, e, &error);
-        w->lows = lossv_add(w->lows, lossv_add(error, low));
+        w->ones[a] = lossv_two_sum(w->ones[a], e, &error);
+        w->lows[a] = lossv_add(w->lows[a], lossv_add(error, low));
     } else {
-        w->ones = lossv_add(w->ones, fine ? s : e);
-        if (fine) w->rests = lossv_fma(s, t, w->rests);
+        w->ones[a] = lossv_add(w->ones[a], fine ? s : e);
+        if (fine) w->rests[a] = lossv_fma(s, t, w->rests[a]);
     }
     if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
         const lossv c = LOSSI_FN(target_terms)(job, at, along, v->q, i);
         if (v->q != NULL) LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
-        w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
+        w->margins[a] = lossv_add(w->margins[a], lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
         if (v->q != NULL) {
-            w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
-            if (i % 4 == 3) lossv_accumulate(&w->y.rest, w->rest), w->rest = zero;
+            w->rest[a] =
+                lossv_add(w->rest[a], marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
+            if ((along ? i / LOSSV_SUMS : i) % 4 == 3)
+                lossv_accumulate(&w->y[a].rest, w->rest[a]), w->rest[a] = zero;
         }
     }
-    if (marked) w->number = lossv_add(w->number, lossv_set(along ? LOSSV_N : 1));
+    if (marked && !along) w->number = lossv_add(w->number, lossv_set(1));
 }
 
 /* t and r of such a group, from the mark */
@@ -2047,71 +2137,87 @@ LOSSI_OP void LOSSI_FN(know)(lossv_group *g)
 }
 /* Sweeps the classes of one position (along, number l) or of all (across). Stores the terms
  * B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to nearly twice the precision of a float. */
-LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft,
-                                    int fine, size_t l, lossv_margin *margin)
+LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft, int fine,
+                              size_t l, lossv_margin *margin, lossv_sums *sums)
 {
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
     const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
-    float kept[LOSSI_GROUP * LOSSV_N]; /* logits of the group, where the terms replace them */
+    float kept[LOSSI_GROUP * LOSSV_SUMS *
+               LOSSV_N]; /* logits of the group, where terms replace them */
     const int guess = g->guess, keep = guess && v.terms == v.x;
-    size_t i, begin, end, r0 = along ? g->r[l] : 0;
+    const size_t parts = along ? LOSSV_SUMS : 1;
+    size_t i, a, begin, end, r0 = along ? g->r[l] : 0;
     lossv_walk w;
 
     w.m = *margin;
-    w.y.S.high = w.y.S.low = zero;
-    w.y.margins = w.y.rest = w.y.S;
+    for (a = 0; a < parts; a++) {
+        w.y[a].S.high = w.y[a].S.low = zero;
+        w.y[a].margins = w.y[a].rest = w.y[a].S;
+    }
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
     for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
-        const int marked = !along || (r0 / LOSSV_N >= begin && r0 / LOSSV_N < begin + LOSSI_GROUP);
-        end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP);
-        if (along)
-            w.mark = lossv_set(marked ? (float)(int32_t)(r0 - begin * LOSSV_N) : -1.f);
-        else
-            w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
-        w.number = LOSSI_FN(number)(along, along ? 0 : begin - chunk);
-        w.ones = w.rests = w.lows = w.margins = w.rest = zero;
+        end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
+        for (a = 0; a < parts; a++)
+            w.ones[a] = w.rests[a] = w.lows[a] = w.margins[a] = w.rest[a] = zero;
         w.top = lossv_set(-LOSSI_INF);
         w.kept = keep ? kept : NULL;
-        i = begin;
-        if (marked)
+        if (along) {
+            const size_t block = r0 / LOSSV_N; /* this one has r */
+            w.number = LOSSI_FN(number)(1, 0);
+            for (i = begin; i < end; i++) {
+                const size_t full = lossi_least(v.full, end);
+                const size_t stop = block >= i && block < full ? block : full;
+                for (; i < stop; i++)
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 0, i, LOSSV_N);
+                if (i == end) break;
+                w.mark = lossv_set(i == block ? (float)(int32_t)(r0 % LOSSV_N) : -1.f);
+                LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, i, LOSSV_LANES(i));
+            }
+        } else {
+            w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
+            w.number = LOSSI_FN(number)(0, begin - chunk);
+            i = begin;
             for (; i < end && i < v.full; i++)
-                LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 1, i, LOSSV_N);
-        else
-            for (; i < end && i < v.full; i++)
-                LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 0, i, LOSSV_N);
-        for (; i < end; i++)
-            LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 1, i, LOSSV_LANES(i));
+                LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_N);
+            for (; i < end; i++)
+                LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_LANES(i));
+        }
         if (guess && lossv_any_lt(w.m.most, w.top)) {
             const lossv_view apart = v; /* so that the others can stay in registers */
             lossv_margin m = w.m;
-            lossv_sums y = w.y;
+            lossv_sums y[LOSSV_SUMS];
+            for (a = 0; a < parts; a++) y[a] = w.y[a];
             LOSSI_FN(know)(g);
             for (i = begin; i < end && keep; i++)
                 lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i),
                             lossv_load_all(kept + (i - begin) * LOSSV_N));
-            LOSSI_FN(rebase)(job, at, along, begin, w.top, &apart, &m, g->r + l, &y);
+            LOSSI_FN(rebase)(job, at, along, begin, w.top, &apart, &m, g->r + l, y);
             w.m = m;
-            w.y = y;
+            for (a = 0; a < parts; a++) w.y[a] = y[a];
             r0 = along ? g->r[l] : 0;
             g->moved = 1;
             if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
             end = begin; /* once more */
             continue;
         }
-        if (fine) { /* |rests| < ones: their sum and its error */
-            const lossv sum = lossv_add(w.ones, w.rests);
-            w.y.S.low = lossv_add(w.y.S.low, lossv_sub(w.rests, lossv_sub(sum, w.ones)));
-            w.y.S.low = lossv_add(w.y.S.low, w.lows);
-            w.ones = sum;
+        for (a = 0; a < parts; a++) {
+            lossv_sums *const y = w.y + a;
+            lossv ones = w.ones[a];
+            if (fine) { /* |rests| < ones: their sum and its error */
+                const lossv sum = lossv_add(ones, w.rests[a]);
+                y->S.low = lossv_add(y->S.low, lossv_sub(w.rests[a], lossv_sub(sum, ones)));
+                y->S.low = lossv_add(y->S.low, w.lows[a]);
+                ones = sum;
+            }
+            lossv_accumulate(&y->S, ones);
+            if (soft) lossv_accumulate(&y->margins, w.margins[a]);
+            if (soft && v.q != NULL) lossv_accumulate(&y->rest, w.rest[a]);
         }
-        lossv_accumulate(&w.y.S, w.ones);
-        if (soft) lossv_accumulate(&w.y.margins, w.margins);
-        if (soft && v.q != NULL) lossv_accumulate(&w.y.rest, w.rest);
     }
     *margin = w.m;
-    return w.y;
+    for (a = 0; a < parts; a++) sums[a] = w.y[a];
 }
 
 /* The sums of each position in its lane; those of positions that are not on may be anything. */
@@ -2121,51 +2227,74 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
     (void)along;
 #if LOSSV_N > 1
     if (along) {
+#if LOSSV_SUMS == 1
         float tiles[6][LOSSV_N * LOSSV_N]; /* what belongs to position l in row l */
-        float anchor[LOSSV_N], base[LOSSV_N], low[LOSSV_N];
+#endif
+        const int alone = LOSSV_SUMS > 1 || g->at.count == 1;
+        const size_t count = alone ? g->at.count : LOSSV_N;
+        float anchor[LOSSV_N], base[LOSSV_N], low[LOSSV_N], sums[6][LOSSV_N];
         const lossv zero = lossv_set(0);
-        size_t l;
+        size_t l, i;
         lossv_store(anchor, LOSSV_N, g->m.anchor);
         lossv_store(base, LOSSV_N, g->m.base);
         lossv_store(low, LOSSV_N, g->m.low);
-        for (l = 0; l < LOSSV_N; l++) {
+        for (i = 0; i < (soft ? 6 : 2) && alone; i++) lossv_store(sums[i], LOSSV_N, zero);
+        for (l = 0; l < count; l++) {
             const size_t guessed = g->r[l];
-            lossv_sums y;
-            lossv_margin m;
-            y.S.high = y.S.low = zero;
-            y.margins = y.rest = y.S;
+            lossv_pair y[3][LOSSV_SUMS];
             if (g->on[l] > 0) {
+                lossv_sums parts[LOSSV_SUMS];
+                lossv_margin m;
                 m.x = lossv_set(g->x_r[l]);
                 m.anchor = lossv_set(anchor[l]);
                 m.base = lossv_set(base[l]);
                 m.low = lossv_set(low[l]);
                 m.k = lossv_sub(lossv_set(40), m.base);
                 m.most = lossv_add(m.x, lossv_set(LOSSI_AHEAD));
-                y = LOSSI_FN(sweep)(job, g, 1, soft, fine, l, &m);
+                LOSSI_FN(sweep)(job, g, 1, soft, fine, l, &m, parts);
+                for (i = 0; i < LOSSV_SUMS; i++) {
+                    y[0][i] = parts[i].S;
+                    if (soft) y[1][i] = parts[i].margins, y[2][i] = parts[i].rest;
+                }
                 if (g->r[l] != guessed) {
                     float lanes[LOSSV_N];
                     lossv_store(lanes, LOSSV_N, m.x);
                     g->x_r[l] = lanes[0];
                 }
+            } else {
+                if (alone) continue;
+                y[0][0].high = y[0][0].low = zero;
+                if (soft) y[1][0] = y[2][0] = y[0][0];
             }
-            lossv_store(tiles[0] + l * LOSSV_N, LOSSV_N, y.S.high);
-            lossv_store(tiles[1] + l * LOSSV_N, LOSSV_N, y.S.low);
-            if (!soft) continue;
-            lossv_store(tiles[2] + l * LOSSV_N, LOSSV_N, y.margins.high);
-            lossv_store(tiles[3] + l * LOSSV_N, LOSSV_N, y.margins.low);
-            lossv_store(tiles[4] + l * LOSSV_N, LOSSV_N, y.rest.high);
-            lossv_store(tiles[5] + l * LOSSV_N, LOSSV_N, y.rest.low);
+            for (i = 0; i < (soft ? 3 : 1); i++) {
+                if (alone) {
+                    LOSSI_FN(fold)(y[i], sums[2 * i] + l, sums[2 * i + 1] + l);
+                    continue;
+                }
+#if LOSSV_SUMS == 1
+                lossv_store(tiles[2 * i] + l * LOSSV_N, LOSSV_N, y[i]->high);
+                lossv_store(tiles[2 * i + 1] + l * LOSSV_N, LOSSV_N, y[i]->low);
+#endif
+            }
         }
         if (g->moved) g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
-        g->sums.S = LOSSI_FN(gather)(tiles[0], tiles[1]);
-        if (soft) g->sums.margins = LOSSI_FN(gather)(tiles[2], tiles[3]);
-        if (soft) g->sums.rest = LOSSI_FN(gather)(tiles[4], tiles[5]);
+        for (i = 0; i < (soft ? 3 : 1); i++) {
+            lossv_pair *const y = i == 0 ? &g->sums.S : i == 1 ? &g->sums.margins : &g->sums.rest;
+            if (alone) {
+                y->high = lossv_load_all(sums[2 * i]);
+                y->low = lossv_load_all(sums[2 * i + 1]);
+                continue;
+            }
+#if LOSSV_SUMS == 1
+            *y = LOSSI_FN(gather)(tiles[2 * i], tiles[2 * i + 1]);
+#endif
+        }
         return;
     }
 #endif
     {
         lossv_margin m = g->m;
-        g->sums = LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &m);
+        LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &m, &g->sums);
         if (!g->moved) return;
         g->m = m;
         lossv_store(g->x_r, LOSSV_N, m.x);
@@ -2574,11 +2703,13 @@ LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv_g
     size_t l, i;
     for (l = 0; l < (along ? at->count : 1); l++) {
         const lossv_view v = LOSSI_FN(view_of)(job, g, along, 1, l);
-        lossv_pair total = {lossv_set(0), lossv_set(0)};
+        lossv_pair total[LOSSV_SUMS];
         lossv U, s, t;
+        for (i = 0; i < LOSSV_SUMS; i++) total[i].high = total[i].low = lossv_set(0);
         for (i = 0; i < v.blocks; i++)
-            lossv_accumulate(&total, lossv_load(v.q + i * v.step, LOSSV_LANES(i), 0));
-        U = lossv_collapse(total);
+            lossv_accumulate(total + (along ? i % LOSSV_SUMS : 0),
+                             lossv_load(v.q + i * v.step, LOSSV_LANES(i), 0));
+        U = lossv_collapse(total[0]);
         if (along) {
             const lossi_sum sum = LOSSI_FN(sum)(total);
             U = lossv_set((float)lossi_total(&sum));
@@ -3321,11 +3452,11 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
     return at->step == 1 ? lossv_load(weight + i, m, 0) : lossv_set(weight[at->plane]);
 }
 
-/* A strip of a sigmoid loss, n elements from number i on; returns the sum of its losses, which stand in log.
+/* A strip of a sigmoid loss, n elements from number i on; part: the sum of its losses, which stand in log.
  * plain: hard targets that all count, whole blocks, and no option. */
-LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
-                                       lossv_strip *strip, float *grad, size_t i, size_t n,
-                                       int focal, int plain)
+LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
+                                      lossv_strip *strip, float *grad, size_t i, size_t n,
+                                      int focal, int plain, lossv *part)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
@@ -3334,8 +3465,8 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *
     const float *const positive = plain ? NULL : job->positive;
     const float *const upstream = plain ? NULL : job->upstream;
     const float gamma = job->gamma, alpha = job->alpha, factor = job->factor;
-    lossv part = zero;
     size_t k;
+    for (k = 0; k < LOSSV_SUMS; k++) part[k] = zero;
     LOSSI_FN(strip_at)(strip, job, at, i, n, focal ? 1 + (gamma > 2) : 0, 1, some);
     for (k = 0; k < n && focal; k += LOSSV_N) {
         const lossv_elements y =
@@ -3363,14 +3494,13 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *
             l = lossv_if_eq(y.on, one, l, zero);
             slope = lossv_if_eq(y.on, one, slope, zero);
         }
-        part = lossv_add(part, l);
+        part[k / LOSSV_N % LOSSV_SUMS] = lossv_add(part[k / LOSSV_N % LOSSV_SUMS], l);
         lossv_store(strip->log + k, LOSSV_N, l);
         if (!plain && at->loss != NULL) lossv_store(at->loss + i + k, m, l);
         if (grad == NULL) continue;
         if (!plain && job->accumulate) slope = lossv_add(lossv_load(grad + k, m, 0), slope);
         lossv_store(grad + k, m, slope);
     }
-    return part;
 }
 
 /* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum of its losses. */
@@ -3379,27 +3509,29 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     const int plain = at->q == NULL && !job->ignored && !job->accumulate && at->loss == NULL &&
                       job->weight == NULL && job->positive == NULL && job->upstream == NULL;
     lossv_strip strip;
-    lossv_pair total = {lossv_set(0), lossv_set(0)};
+    lossv_pair total[LOSSV_SUMS];
     lossi_sum large = {0, 0}, sum;
-    size_t i, k;
+    size_t i, k, a;
+    for (a = 0; a < LOSSV_SUMS; a++) total[a].high = total[a].low = lossv_set(0);
     strip.on[0] = strip.low[0] = strip.power[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const grad = job->stream ? strip.grad : at->grad != NULL ? at->grad + i : NULL;
-        lossv part;
+        lossv part[LOSSV_SUMS];
+        int much = 0;
         if (plain && n % LOSSV_N == 0)
-            part = LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1, part);
         else
-            part = LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0, part);
 #if LOSSV_N > 1
         if (job->stream) LOSSI_FN(stream_out)(at->grad + i, grad, n);
 #endif
-        if (lossv_any_lt(lossv_set(1.2089258e24f),
-                         part)) { /* 2^80: a float might not hold the sum */
+        for (a = 0; a < LOSSV_SUMS; a++) much |= lossv_any_lt(lossv_set(1.2089258e24f), part[a]);
+        if (much) { /* 2^80: a float might not hold the sum */
             for (k = 0; k < n; k++) lossi_add(&large, (losses_wide)strip.log[k]);
-            part = lossv_set(0);
+            for (a = 0; a < LOSSV_SUMS; a++) part[a] = lossv_set(0);
         }
-        lossv_accumulate(&total, part);
+        for (a = 0; a < LOSSV_SUMS; a++) lossv_accumulate(total + a, part[a]);
     }
     sum = LOSSI_FN(sum)(total);
     lossi_add(&sum, large.high);
@@ -3416,8 +3548,9 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
     const int some = !plain && (n % LOSSV_N != 0 || job->ignored);
-    lossv V_part = zero, I_part = zero;
-    size_t k;
+    lossv V_part[LOSSV_SUMS], I_part[LOSSV_SUMS];
+    size_t k, a;
+    for (a = 0; a < LOSSV_SUMS; a++) V_part[a] = I_part[a] = zero;
     LOSSI_FN(strip_at)(strip, job, at, i, n, 0, 0, some);
     for (k = 0; k < n; k += LOSSV_N) {
         const size_t m = some ? n - k : LOSSV_N;
@@ -3428,13 +3561,16 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
             right = lossv_if_eq(y.on, one, right, zero);
             wrong = lossv_if_eq(y.on, one, wrong, zero);
         }
-        I_part = lossv_add(I_part, right);
-        V_part = lossv_add(V_part, wrong);
+        a = k / LOSSV_N % LOSSV_SUMS;
+        I_part[a] = lossv_add(I_part[a], right);
+        V_part[a] = lossv_add(V_part[a], wrong);
         if (bump != NULL)
             lossv_store(bump + k, m, lossv_mul(y.small, lossv_mul(y.inverse, y.sign)));
     }
-    lossv_accumulate(I, I_part);
-    lossv_accumulate(V, V_part);
+    for (a = 0; a < LOSSV_SUMS; a++) {
+        lossv_accumulate(I + a, I_part[a]);
+        lossv_accumulate(V + a, V_part[a]);
+    }
 }
 
 /* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
@@ -3442,7 +3578,7 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
 LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
-    lossv_pair V = {lossv_set(0), lossv_set(0)}, I = V;
+    lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS];
     const int hard = at->q == NULL, stored = at->grad != NULL && !job->accumulate;
     const int plain = hard && !job->ignored;
     lossv_strip strip;
@@ -3451,14 +3587,18 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     losses_wide v, i2, d, K;
     float loss, K2;
     size_t i, k;
+    for (k = 0; k < LOSSV_SUMS; k++) {
+        V[k].high = V[k].low = zero;
+        I[k] = V[k];
+    }
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const bump = stored ? at->grad + i : NULL;
         if (plain && n % LOSSV_N == 0)
-            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 1, &V, &I);
+            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 1, V, I);
         else
-            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
+            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
     }
     sum = LOSSI_FN(sum)(V); /* B V, B I */
     v = lossi_total(&sum);
@@ -3485,7 +3625,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         const int some = n % LOSSV_N != 0 || job->ignored;
         float *const to = at->grad + i;
         float *const bump = stored ? to : strip.grad;
-        if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
+        if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
         if (plain && stored && !some) { /* nothing to look at in each block */
             for (k = 0; k < n; k += LOSSV_N) {
                 const lossv y = lossv_load_all(to + k), c = lossv_if_lt(y, zero, c1, c0);
@@ -3658,6 +3798,7 @@ static const lossi_kernels lossi_base = {
 #undef LOSSV_PLAIN
 #undef LOSSV_R
 #undef LOSSV_STRIP
+#undef LOSSV_SUMS
 #undef LOSSV_W
 #undef lossr
 #undef lossr_add
@@ -3695,6 +3836,7 @@ static const lossi_kernels lossi_base = {
 #undef lossr_sub
 #undef lossr_u8
 #undef LOSSI_BATCH
+#undef LOSSI_TILE
 #undef LOSSI_NAME
 #undef LOSSI_FN
 #undef LOSSI_TARGET
