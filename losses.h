@@ -522,7 +522,7 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #endif
 
 /* V8 11.3 gets vectors of two doubles wrong that are made of floats or made floats; vectors of MVE take
- * denormal numbers for 0 */
+ * denormal numbers for 0, and loops over several arrays of different steps went wrong with clang 19 */
 #if (defined(__wasm__) || defined(__ARM_FEATURE_MVE)) && defined(__clang__)
 #define LOSSI_SINGLY _Pragma("clang loop vectorize(disable)")
 #else
@@ -1001,7 +1001,7 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_fnma(a, b, c)       vfmsq_f32(c, a, b)
 #define lossr_min(a, b)           lossr_if(lossr_lt(a, b), a, b)
 #define lossr_max(a, b)           lossr_if(lossr_lt(b, a), a, b)
-#define lossr_lt(a, b)            vcmpgtq_f32(b, a) /* vcmpltq is true of a NaN */
+#define lossr_lt(a, b)            LOSSI_FN(less)(a, b)
 #define lossr_eq(a, b)            vcmpeqq_f32(a, b)
 #define lossr_if(mask, x, y)      vpselq_f32(x, y, mask)
 #define lossr_any(mask)           ((mask) != 0)
@@ -1280,6 +1280,17 @@ LOSSI_OP lossr LOSSI_FN(quotient)(lossr a, lossr b)
 }
 #endif
 
+#if LOSSI_PASS == LOSSI_MVE
+/* vcmpltq is true of a NaN, and clang 19 makes it of a constant that is greater */
+LOSSI_OP mve_pred16_t LOSSI_FN(less)(lossr a, lossr b)
+{
+#if defined(__clang__)
+    lossr_opaque(b);
+#endif
+    return vcmpgtq_f32(b, a);
+}
+#endif
+
 LOSSI_OP lossv lossv_set(float x)
 {
     const lossr all = lossr_set(x);
@@ -1554,8 +1565,10 @@ LOSSI_OP void LOSSI_FN(turn)(float *columns, size_t step, const float *rows, siz
             lossv_turn_in(columns + (c + 4 <= width ? c : width - 4) * step, step,
                           rows + (c + 4 <= width ? c : width - 4), row);
     else
-        for (r = 0; r < count; r++)
+        for (r = 0; r < count; r++) {
+            LOSSI_SINGLY
             for (c = 0; c < width; c++) columns[c * step + r] = rows[r * row + c];
+        }
 }
 
 LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns, size_t step,
@@ -1567,8 +1580,10 @@ LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns,
             lossv_turn_out(rows + (c + 4 <= width ? c : width - 4), row,
                            columns + (c + 4 <= width ? c : width - 4) * step, step);
     else
-        for (r = 0; r < count; r++)
+        for (r = 0; r < count; r++) {
+            LOSSI_SINGLY
             for (c = 0; c < width; c++) rows[r * row + c] = columns[c * step + r];
+        }
 }
 
 /* n floats to where they are not soon wanted */
