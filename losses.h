@@ -1887,18 +1887,17 @@ LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
 
 /* The class of the greatest logit of each position from block `from` on, across; the first of several, and
  * NaN is passed over. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const lossi_place *at,
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(size_t classes, const lossi_place *at,
                                                  const float *x, size_t from, size_t *r)
 {
     const lossv one = lossv_set(1);
-    const size_t blocks = job->shape.classes;
     float number[LOSSV_N];
     size_t i, l, begin, end;
     lossv top = lossv_set(-LOSSI_INF);
     for (l = 0; l < LOSSV_N; l++) r[l] = from;
-    for (begin = from; begin < blocks; begin = end) {
+    for (begin = from; begin < classes; begin = end) {
         lossv where = lossv_set(-1), count = lossv_set(0);
-        end = blocks - begin > LOSSI_EXACT ? begin + LOSSI_EXACT : blocks;
+        end = classes - begin > LOSSI_EXACT ? begin + LOSSI_EXACT : classes;
         for (i = begin; i < end; i++) {
             const lossv y = lossv_load(x + i * at->x_step, at->count, 0);
             where = lossv_if_lt(top, y, count, where);
@@ -2027,10 +2026,9 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
  * the greatest logit, m its margin, and what has been summed and stored so far follows. Across, this
  * happens to the positions concerned and to these only: what a position gets is its own affair.
  * t is the reference class so far: it was left out, and is one of the others now. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi_place *at,
-                                               int along, size_t from, lossv top,
-                                               const lossv_view *v, lossv_margin *m, size_t *r,
-                                               lossv_sums *sums)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place *at, int along,
+                                               size_t from, lossv top, const lossv_view *v,
+                                               lossv_margin *m, size_t *r, lossv_sums *sums)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossv_margin old = *m;
@@ -2043,10 +2041,10 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
     lossv_store(x_l, LOSSV_N, old.x);
 #if LOSSV_N > 1
     if (along)
-        greatest[0] = LOSSI_FN(greatest_along)(v->x, from * LOSSV_N, job->shape.classes);
+        greatest[0] = LOSSI_FN(greatest_along)(v->x, from * LOSSV_N, classes);
     else
 #endif
-        LOSSI_FN(greatest)(job, at, v->x, from, greatest);
+        LOSSI_FN(greatest)(classes, at, v->x, from, greatest);
     for (l = 0; l < LOSSV_N; l++) behind[l] = 0;
     for (l = 0; l < lanes; l++) {
         if (!(over_l[l] > 0)) continue;
@@ -2067,7 +2065,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
     }
     for (i = 0; v->terms != NULL && i < from; i++) {
         float *const p = v->terms + i * v->terms_step;
-        const size_t n = LOSSV_LANES(i);
+        const size_t n = along ? classes - i * LOSSV_N : at->count;
         lossv_store(p, n, lossv_mul(lossv_mul(lossv_load(p, n, 0), factor), unit));
     }
     e = LOSSI_FN(bridge)(lossv_sub(old.x, m->anchor), m->base);
@@ -2200,15 +2198,19 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_LANES(i));
         }
         if (guess && lossv_any_lt(w.m.most, w.top)) {
-            const lossv_view apart = v; /* so that the others can stay in registers */
+            const lossv_view apart = v; /* copies: the others can stay in registers */
+            const lossi_place place = *at;
             lossv_margin m = w.m;
             lossv_sums y[LOSSV_SUMS];
+            size_t r[LOSSV_N];
             for (a = 0; a < parts; a++) y[a] = w.y[a];
             LOSSI_FN(know)(g);
             for (i = begin; i < end && keep; i++)
                 lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i),
                             lossv_load_all(kept + (i - begin) * LOSSV_N));
-            LOSSI_FN(rebase)(job, at, along, begin, w.top, &apart, &m, g->r + l, y);
+            for (a = 0; a < (along ? 1 : LOSSV_N); a++) r[a] = g->r[l + a];
+            LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, w.top, &apart, &m, r, y);
+            for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
             w.m = m;
             for (a = 0; a < parts; a++) w.y[a] = y[a];
             r0 = along ? g->r[l] : 0;
@@ -2422,7 +2424,8 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
             else
 #endif
             {
-                if (!swept) LOSSI_FN(greatest)(job, at, at->x, 0, greatest), swept = 1;
+                if (!swept)
+                    LOSSI_FN(greatest)(job->shape.classes, at, at->x, 0, greatest), swept = 1;
                 g->r[l] = greatest[l];
             }
             g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])];
@@ -3726,27 +3729,44 @@ LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_
     return LOSSI_FN(mask)(grad, x, losses_u8(mask), 0, n, 0, 0, smooth, u, 0);
 }
 #else
+LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t t, float gamma,
+                             float u, int focal)
+{
+    const int64_t target = (int64_t)t;
+    float loss = 0, tile[LOSSI_FEW * LOSSV_N];
+    lossi_job job = lossi_textbook(focal ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY,
+                                   losses_rows(1, classes), losses_i64(&target), grad, x, u);
+    lossv_group g;
+    g.at = lossi_at(&job, 0, classes, 1, 0, &loss);
+    g.terms = grad;
+    g.terms_step = classes;
+    g.soon = g.soon_grad = g.soon_q = NULL;
+    g.soon_step = 0;
+    job.gamma = gamma;
+    if (classes > LOSSI_FEW) {
+        LOSSI_FN(take_as)(&job, &g, 1, 1, 0, focal);
+        return loss;
+    }
+    g.at.x_step = g.at.grad_step = g.terms_step = LOSSV_N; /* as in rows: turned */
+    g.at.x = tile;
+    g.soon = tile;
+    if (grad != NULL) g.at.grad = g.terms = tile;
+    LOSSI_FN(turn)(tile, LOSSV_N, x, classes, 1, classes);
+    LOSSI_FN(take_as)(&job, &g, 1, 0, 0, focal);
+    if (grad != NULL) LOSSI_FN(turn_back)(grad, classes, tile, LOSSV_N, 1, classes);
+    return loss;
+}
+
 LOSSI_KERNEL float LOSSI_FN(cross_entropy_row)(float *grad, const float *x, size_t classes,
                                                size_t t, float u)
 {
-    const int64_t target = (int64_t)t;
-    const lossi_job job = lossi_textbook(LOSSI_CROSS_ENTROPY, losses_rows(1, classes),
-                                         losses_i64(&target), grad, x, u);
-    float loss = 0;
-    LOSSI_FN(rows)(&job, 0, 1, &loss);
-    return loss;
+    return LOSSI_FN(row)(grad, x, classes, t, 0, u, 0);
 }
 
 LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t classes, size_t t,
                                        float gamma, float u)
 {
-    const int64_t target = (int64_t)t;
-    lossi_job job =
-        lossi_textbook(LOSSI_FOCAL, losses_rows(1, classes), losses_i64(&target), grad, x, u);
-    float loss = 0;
-    job.gamma = gamma;
-    LOSSI_FN(rows)(&job, 0, 1, &loss);
-    return loss;
+    return LOSSI_FN(row)(grad, x, classes, t, gamma, u, 1);
 }
 
 LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n,
