@@ -816,10 +816,12 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
  *   live(m)              1 in the first m lanes, 0 in the rest
  *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
  *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
+ *   fma_by, fma_plus     the same, where b or c is a number
  *   fnma(a, b, c)        c - a * b likewise
  *   rest(a, q, b)        a - q * b rounded once, for q = fl(a / b)
  *   once(a, b, c)       a * b + c rounded once, or so close to it that it makes no difference
  *   min, max(a, b)       b where one is NaN
+ *   greater(a, b)        max where b is not NaN
  *   if_lt, if_eq(a, b, x, y)  x where a < b, a == b, otherwise y
  *   any_lt(a, b)         true if a < b in some lane
  *   pow2(d, base, &n)    n = d * log2(e) - 0.085 to the nearest integer, and 2^(n + base): 0 for an exponent
@@ -999,8 +1001,11 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #define lossr_div(a, b)           LOSSI_FN(quotient)(a, b)
 #define lossr_fma(a, b, c)        vfmaq_f32(c, a, b)
 #define lossr_fnma(a, b, c)       vfmsq_f32(c, a, b)
-#define lossr_min(a, b)           lossr_if(lossr_lt(a, b), a, b)
-#define lossr_max(a, b)           lossr_if(lossr_lt(b, a), a, b)
+#define lossr_min(a, b)           lossr_if_lt(a, b, a, b)
+#define lossr_max(a, b)           lossr_if_lt(b, a, a, b)
+#define lossr_greater(a, b)       vmaxnmq_f32(a, b)
+#define lossr_fma_by(a, b, c)     vfmaq_n_f32(c, a, b)
+#define lossr_fma_plus(a, b, c)   vfmasq_n_f32(a, b, c)
 #define lossr_lt(a, b)            LOSSI_FN(less)(a, b)
 #define lossr_eq(a, b)            vcmpeqq_f32(a, b)
 #define lossr_if(mask, x, y)      vpselq_f32(x, y, mask)
@@ -1141,6 +1146,11 @@ typedef float LOSSI_FN(unaligned);
 #ifndef lossr_stream
 #define lossr_stream(p, a) lossr_store(p, a)
 #endif
+#ifndef lossr_greater
+#define lossr_greater(a, b)     lossr_max(a, b)
+#define lossr_fma_by(a, b, c)   lossr_fma(a, lossr_set(b), c)
+#define lossr_fma_plus(a, b, c) lossr_fma(a, b, lossr_set(c))
+#endif
 #ifndef lossr_opaque
 #define lossr_opaque(a) (void)0
 #endif
@@ -1220,6 +1230,8 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_mul      LOSSI_FN(mul)
 #define lossv_div      LOSSI_FN(div)
 #define lossv_fma      LOSSI_FN(fma)
+#define lossv_fma_by   LOSSI_FN(fma_by)
+#define lossv_fma_plus LOSSI_FN(fma_plus)
 #define lossv_fnma     LOSSI_FN(fnma)
 #define lossv_rest     LOSSI_FN(rest)
 #define lossv_once     LOSSI_FN(once)
@@ -1227,6 +1239,7 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_nabs     LOSSI_FN(nabs)
 #define lossv_min      LOSSI_FN(min)
 #define lossv_max      LOSSI_FN(max)
+#define lossv_greater  LOSSI_FN(greater)
 #define lossv_if_lt    LOSSI_FN(if_lt)
 #define lossv_if_eq    LOSSI_FN(if_eq)
 #define lossv_any_lt   LOSSI_FN(any_lt)
@@ -1289,6 +1302,34 @@ LOSSI_OP mve_pred16_t LOSSI_FN(less)(lossr a, lossr b)
 #endif
     return vcmpgtq_f32(b, a);
 }
+
+#if !defined(__clang__) /* gcc 12 takes each mask through a core register */
+LOSSI_OP lossr LOSSI_FN(where_lt)(lossr a, lossr b, lossr x, lossr y)
+{
+    lossr z;
+    mve_pred16_t mask;
+    __asm__("vcmp.f32 gt, %q3, %q2\n\tvpsel %q0, %q4, %q5"
+            : "=w"(z), "=Up"(mask)
+            : "w"(a), "w"(b), "w"(x), "w"(y));
+    return z;
+}
+
+LOSSI_OP lossr LOSSI_FN(where_eq)(lossr a, lossr b, lossr x, lossr y)
+{
+    lossr z;
+    mve_pred16_t mask;
+    __asm__("vcmp.f32 eq, %q3, %q2\n\tvpsel %q0, %q4, %q5"
+            : "=w"(z), "=Up"(mask)
+            : "w"(a), "w"(b), "w"(x), "w"(y));
+    return z;
+}
+#define lossr_if_lt(a, b, x, y) LOSSI_FN(where_lt)(a, b, x, y)
+#define lossr_if_eq(a, b, x, y) LOSSI_FN(where_eq)(a, b, x, y)
+#endif
+#endif
+#ifndef lossr_if_lt
+#define lossr_if_lt(a, b, x, y) lossr_if(lossr_lt(a, b), x, y)
+#define lossr_if_eq(a, b, x, y) lossr_if(lossr_eq(a, b), x, y)
 #endif
 
 LOSSI_OP lossv lossv_set(float x)
@@ -1380,6 +1421,15 @@ LOSSI_OP lossv lossv_fnma(lossv a, lossv b, lossv c)
 {
     LOSSV_EACH(lossr_fnma(a.r[i], b.r[i], c.r[i]));
 }
+LOSSI_OP lossv lossv_fma_by(lossv a, float b, lossv c)
+{
+    LOSSV_EACH(lossr_fma_by(a.r[i], b, c.r[i]));
+}
+LOSSI_OP lossv lossv_fma_plus(lossv a, lossv b, float c)
+{
+    LOSSV_EACH(lossr_fma_plus(a.r[i], b.r[i], c));
+}
+LOSSI_OP lossv lossv_greater(lossv a, lossv b) { LOSSV_EACH(lossr_greater(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_min(lossv a, lossv b) { LOSSV_EACH(lossr_min(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_max(lossv a, lossv b) { LOSSV_EACH(lossr_max(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_abs(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0x7fffffffu)); }
@@ -1390,11 +1440,11 @@ LOSSI_OP lossv lossv_nabs(lossv a)
 LOSSI_OP lossv lossv_top(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0xfffff000u)); }
 LOSSI_OP lossv lossv_if_lt(lossv a, lossv b, lossv x, lossv z)
 {
-    LOSSV_EACH(lossr_if(lossr_lt(a.r[i], b.r[i]), x.r[i], z.r[i]));
+    LOSSV_EACH(lossr_if_lt(a.r[i], b.r[i], x.r[i], z.r[i]));
 }
 LOSSI_OP lossv lossv_if_eq(lossv a, lossv b, lossv x, lossv z)
 {
-    LOSSV_EACH(lossr_if(lossr_eq(a.r[i], b.r[i]), x.r[i], z.r[i]));
+    LOSSV_EACH(lossr_if_eq(a.r[i], b.r[i], x.r[i], z.r[i]));
 }
 LOSSI_OP int lossv_any_lt(lossv a, lossv b)
 {
@@ -1408,7 +1458,7 @@ LOSSI_OP int lossv_any_lt(lossv a, lossv b)
 LOSSI_OP lossv lossv_pow2(lossv d, lossv base, lossv *n)
 {
     const lossv magic = lossv_add(base, lossv_set(12582912.f + 127.f));
-    const lossv turns = lossv_fma(d, lossv_set(1.44269504f), lossv_set(-0.0849625f));
+    const lossv turns = lossv_fma_by(d, 1.44269504f, lossv_set(-0.0849625f));
     lossv sum = lossv_add(turns, magic);
     LOSSV_ALL(lossr_opaque(sum.r[i])) /* -Ofast would have sum - magic for turns */
     LOSSV_ALL(n->r[i] = lossr_steps(sum.r[i], magic.r[i]))
@@ -1671,15 +1721,15 @@ LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv low, lossv *s, lossv *r
     lossv n, r, r0, r2, q, q2, t;
     d = lossv_max(low, d);
     *s = lossv_pow2(d, base, &n);
-    r0 = lossv_fma(n, lossv_set(-LOSSV_LN2_HI), d);
-    r = lossv_fma(n, lossv_set(-LOSSV_LN2_LO), r0);
+    r0 = lossv_fma_by(n, -LOSSV_LN2_HI, d);
+    r = lossv_fma_by(n, -LOSSV_LN2_LO, r0);
     r2 = lossv_mul(r, r);
-    q = lossv_fma(lossv_set(4.16567065e-2f), r, lossv_set(1.66665971e-1f));
-    q2 = lossv_fma(lossv_set(1.47707295e-3f), r, lossv_set(8.35688319e-3f));
+    q = lossv_fma_by(r, 4.16567065e-2f, lossv_set(1.66665971e-1f));
+    q2 = lossv_fma_by(r, 1.47707295e-3f, lossv_set(8.35688319e-3f));
     q = lossv_fma(q2, r2, q);
-    q = lossv_fma(q, r, lossv_set(5.00000238e-1f));
+    q = lossv_fma_plus(q, r, 5.00000238e-1f);
     t = lossv_fma(q, r2, r);
-    r0 = lossv_fma(n, lossv_set(-LOSSV_LN2_LO), lossv_sub(r0, r));
+    r0 = lossv_fma_by(n, -LOSSV_LN2_LO, lossv_sub(r0, r));
     *rest = lossv_add(lossv_fma(q, r2, lossv_sub(r, t)), lossv_fma(r0, t, r0));
     return t;
 }
@@ -1695,14 +1745,14 @@ LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
 LOSSI_OP lossv LOSSI_FN(log_rest)(lossv f, lossv low)
 {
     const lossv f2 = lossv_mul(f, f), f4 = lossv_mul(f2, f2);
-    const lossv a = lossv_fma(lossv_set(-2.50002116e-1f), f, lossv_set(3.33333462e-1f));
-    const lossv b = lossv_fma(lossv_set(-1.66531473e-1f), f, lossv_set(1.99992329e-1f));
-    const lossv c = lossv_fma(lossv_set(-1.27602905e-1f), f, lossv_set(1.42812356e-1f));
-    lossv p = lossv_fma(lossv_set(-8.96454304e-2f), f, lossv_set(1.16992444e-1f));
-    p = lossv_fma(lossv_set(3.60909887e-2f), f2, p);
+    const lossv a = lossv_fma_by(f, -2.50002116e-1f, lossv_set(3.33333462e-1f));
+    const lossv b = lossv_fma_by(f, -1.66531473e-1f, lossv_set(1.99992329e-1f));
+    const lossv c = lossv_fma_by(f, -1.27602905e-1f, lossv_set(1.42812356e-1f));
+    lossv p = lossv_fma_by(f, -8.96454304e-2f, lossv_set(1.16992444e-1f));
+    p = lossv_fma_by(f2, 3.60909887e-2f, p);
     p = lossv_fma(p, f2, c);
     p = lossv_fma(p, f4, lossv_fma(b, f2, a));
-    return lossv_fma(f2, lossv_fma(f, p, lossv_set(-0.5f)), low);
+    return lossv_fma(f2, lossv_fma_plus(f, p, -0.5f), low);
 }
 
 /* log(u (1 + c)) as a pair, u = m 2^(e + shift) positive and normal, c of the order of an ulp.
@@ -2108,7 +2158,7 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
     if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
     if (w->kept != NULL) lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N;
-    w->top = lossv_max(raw, w->top);
+    w->top = lossv_greater(raw, w->top);
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
     t = LOSSI_FN(term)(t, &w->m, &s, &low);
     e = lossv_fma(s, t, s);
@@ -3846,9 +3896,14 @@ static const lossi_kernels lossi_base = {
 #undef lossr_exponent
 #undef lossr_float
 #undef lossr_fma
+#undef lossr_fma_by
+#undef lossr_fma_plus
 #undef lossr_fnma
+#undef lossr_greater
 #undef lossr_i64
 #undef lossr_if
+#undef lossr_if_eq
+#undef lossr_if_lt
 #undef lossr_i32
 #undef lossr_load
 #undef lossr_load_part
