@@ -2137,11 +2137,9 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 /* A sweep on its way */
 typedef struct lossv_walk {
     lossv_margin m;
-    lossv_sums y[LOSSV_SUMS];
-    lossv ones[LOSSV_SUMS], rests[LOSSV_SUMS],
-        lows[LOSSV_SUMS]; /* over the present group of blocks */
-    lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
-    lossv top; /* its greatest logit */
+    lossv ones, rests, lows, margins, rest; /* sums over the present group of blocks */
+    lossv_pair most_rest;                   /* and of rest over the groups */
+    lossv top;                              /* its greatest logit */
     lossv half_z, mark, number;
     float *kept; /* where its logits are kept, or NULL */
 } lossv_walk;
@@ -2153,11 +2151,11 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
                                 size_t i, size_t n)
 {
     const lossv zero = lossv_set(0), raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
-    const size_t a = along ? i % LOSSV_SUMS : 0; /* the part of the sums that it goes to */
     lossv s, t = raw, e, low;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
     if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
-    if (w->kept != NULL) lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N;
+    if (w->kept != NULL)
+        lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N * (along ? LOSSV_SUMS : 1);
     w->top = lossv_greater(raw, w->top);
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
     t = LOSSI_FN(term)(t, &w->m, &s, &low);
@@ -2165,23 +2163,22 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     if (fine > 1) {
         lossv error;
         low = lossv_fma(s, low, lossv_fma(s, t, lossv_sub(s, e)));
-        w->ones[a] = lossv_two_sum(w->ones[a], e, &error);
-        w->lows[a] = lossv_add(w->lows[a], lossv_add(error, low));
+        w->ones = lossv_two_sum(w->ones, e, &error);
+        w->lows = lossv_add(w->lows, lossv_add(error, low));
     } else {
-        w->ones[a] = lossv_add(w->ones[a], fine ? s : e);
-        if (fine) w->rests[a] = lossv_fma(s, t, w->rests[a]);
+        w->ones = lossv_add(w->ones, fine ? s : e);
+        if (fine) w->rests = lossv_fma(s, t, w->rests);
     }
     if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
         const lossv c = LOSSI_FN(target_terms)(job, at, along, v->q, i);
         if (v->q != NULL) LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
-        w->margins[a] = lossv_add(w->margins[a], lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
+        w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
         if (v->q != NULL) {
-            w->rest[a] =
-                lossv_add(w->rest[a], marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
+            w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
             if ((along ? i / LOSSV_SUMS : i) % 4 == 3)
-                lossv_accumulate(&w->y[a].rest, w->rest[a]), w->rest[a] = zero;
+                lossv_accumulate(&w->most_rest, w->rest), w->rest = zero;
         }
     }
     if (marked && !along) w->number = lossv_add(w->number, lossv_set(1));
@@ -2211,41 +2208,51 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     const int guess = g->guess, keep = guess && v.terms == v.x;
     const size_t parts = along ? LOSSV_SUMS : 1;
     size_t i, a, begin, end, r0 = along ? g->r[l] : 0;
+    lossv ones[LOSSV_SUMS], rests[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
+    lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
     lossv_walk w;
 
     w.m = *margin;
     for (a = 0; a < parts; a++) {
-        w.y[a].S.high = w.y[a].S.low = zero;
-        w.y[a].margins = w.y[a].rest = w.y[a].S;
+        sums[a].S.high = sums[a].S.low = zero;
+        sums[a].margins = sums[a].rest = sums[a].S;
     }
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
     for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
         end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
-        for (a = 0; a < parts; a++)
-            w.ones[a] = w.rests[a] = w.lows[a] = w.margins[a] = w.rest[a] = zero;
         w.top = lossv_set(-LOSSI_INF);
-        w.kept = keep ? kept : NULL;
-        if (along) {
-            const size_t block = r0 / LOSSV_N; /* this one has r */
-            w.number = LOSSI_FN(number)(1, 0);
-            for (i = begin; i < end; i++) {
-                const size_t full = lossi_least(v.full, end);
-                const size_t stop = block >= i && block < full ? block : full;
-                for (; i < stop; i++)
-                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 0, i, LOSSV_N);
-                if (i == end) break;
-                w.mark = lossv_set(i == block ? (float)(int32_t)(r0 % LOSSV_N) : -1.f);
-                LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, i, LOSSV_LANES(i));
+        for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
+            w.ones = w.rests = w.lows = w.margins = w.rest = zero;
+            w.most_rest = sums[a].rest;
+            w.kept = keep ? kept + a * LOSSV_N : NULL;
+            i = begin + a;
+            if (along) {
+                const size_t full = lossi_least(v.full, end), block = r0 / LOSSV_N; /* has r */
+                w.number = LOSSI_FN(number)(1, 0);
+                for (; i < end; i += parts) {
+                    size_t stop = full;
+                    if (block >= i && block < full && block % parts == a) stop = block;
+                    for (; i < stop; i += parts)
+                        LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 0, i, LOSSV_N);
+                    if (i >= end) break;
+                    w.mark = lossv_set(i == block ? (float)(int32_t)(r0 % LOSSV_N) : -1.f);
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, i, LOSSV_LANES(i));
+                }
+            } else {
+                w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
+                w.number = LOSSI_FN(number)(0, begin - chunk);
+                for (; i < end && i < v.full; i++)
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_N);
+                for (; i < end; i++)
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_LANES(i));
             }
-        } else {
-            w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
-            w.number = LOSSI_FN(number)(0, begin - chunk);
-            i = begin;
-            for (; i < end && i < v.full; i++)
-                LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_N);
-            for (; i < end; i++)
-                LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_LANES(i));
+            ones[a] = w.ones;
+            rests[a] = w.rests;
+            lows[a] = w.lows;
+            margins[a] = w.margins;
+            rest[a] = w.rest;
+            sums[a].rest = w.most_rest;
         }
         if (guess && lossv_any_lt(w.m.most, w.top)) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
@@ -2253,7 +2260,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             lossv_margin m = w.m;
             lossv_sums y[LOSSV_SUMS];
             size_t r[LOSSV_N];
-            for (a = 0; a < parts; a++) y[a] = w.y[a];
+            for (a = 0; a < parts; a++) y[a] = sums[a];
             LOSSI_FN(know)(g);
             for (i = begin; i < end && keep; i++)
                 lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i),
@@ -2262,7 +2269,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, w.top, &apart, &m, r, y);
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
             w.m = m;
-            for (a = 0; a < parts; a++) w.y[a] = y[a];
+            for (a = 0; a < parts; a++) sums[a] = y[a];
             r0 = along ? g->r[l] : 0;
             g->moved = 1;
             if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
@@ -2270,21 +2277,19 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             continue;
         }
         for (a = 0; a < parts; a++) {
-            lossv_sums *const y = w.y + a;
-            lossv ones = w.ones[a];
+            lossv_sums *const y = sums + a;
             if (fine) { /* |rests| < ones: their sum and its error */
-                const lossv sum = lossv_add(ones, w.rests[a]);
-                y->S.low = lossv_add(y->S.low, lossv_sub(w.rests[a], lossv_sub(sum, ones)));
-                y->S.low = lossv_add(y->S.low, w.lows[a]);
-                ones = sum;
+                const lossv sum = lossv_add(ones[a], rests[a]);
+                y->S.low = lossv_add(y->S.low, lossv_sub(rests[a], lossv_sub(sum, ones[a])));
+                y->S.low = lossv_add(y->S.low, lows[a]);
+                ones[a] = sum;
             }
-            lossv_accumulate(&y->S, ones);
-            if (soft) lossv_accumulate(&y->margins, w.margins[a]);
-            if (soft && v.q != NULL) lossv_accumulate(&y->rest, w.rest[a]);
+            lossv_accumulate(&y->S, ones[a]);
+            if (soft) lossv_accumulate(&y->margins, margins[a]);
+            if (soft && v.q != NULL) lossv_accumulate(&y->rest, rest[a]);
         }
     }
     *margin = w.m;
-    for (a = 0; a < parts; a++) sums[a] = w.y[a];
 }
 
 /* The sums of each position in its lane; those of positions that are not on may be anything. */
@@ -2669,7 +2674,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     size_t i = 0;
     if (along || !job->ignored) { /* nothing to look at in each block */
         const size_t end = lossi_least(v.full, LOSSI_EXACT);
-        const int again = v.terms == NULL, add = job->accumulate;
+        const int add = job->accumulate, again = add && v.terms == NULL;
         for (; i < end; i++) {
             lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
             if (again) {
