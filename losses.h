@@ -1675,26 +1675,29 @@ LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
 LOSSI_OP void LOSSI_FN(fold)(const lossv_pair *pairs, float *y_high, float *y_low)
 {
     lossv_pair part[LOSSV_SUMS];
-    float high[LOSSV_N], low[LOSSV_N];
+    float high[2 * LOSSV_N], low[2 * LOSSV_N];
+    lossv error;
     size_t half, i;
     for (i = 0; i < LOSSV_SUMS; i++) part[i] = pairs[i];
+    LOSSI_UNROLL(4)
     for (half = LOSSV_SUMS / 2; half > 0; half /= 2) {
+        LOSSI_UNROLL(4)
         for (i = 0; i < half; i++) {
-            lossv error;
             part[i].high = lossv_two_sum(part[i].high, part[i + half].high, &error);
             part[i].low = lossv_add(lossv_add(part[i].low, part[i + half].low), error);
         }
     }
+    lossv_store(high + LOSSV_N, LOSSV_N, part[0].high);
+    lossv_store(low + LOSSV_N, LOSSV_N, part[0].low);
+    LOSSI_UNROLL(4)
+    for (half = LOSSV_N / 2; half > 0; half /= 2) { /* of the lanes the first half are wanted */
+        lossv_store(high, LOSSV_N, part[0].high);
+        lossv_store(low, LOSSV_N, part[0].low);
+        part[0].high = lossv_two_sum(part[0].high, lossv_load_all(high + half), &error);
+        part[0].low = lossv_add(lossv_add(part[0].low, lossv_load_all(low + half)), error);
+    }
     lossv_store(high, LOSSV_N, part[0].high);
     lossv_store(low, LOSSV_N, part[0].low);
-    for (half = LOSSV_N / 2; half > 0; half /= 2) {
-        for (i = 0; i < half; i++) {
-            const float a = high[i], b = high[i + half], s = lossi_f(a + b), z = lossi_f(s - a);
-            const float error = lossi_f(lossi_f(a - lossi_f(s - z)) + lossi_f(b - z));
-            high[i] = s;
-            low[i] = lossi_f(lossi_f(low[i] + low[i + half]) + error);
-        }
-    }
     *y_high = high[0];
     *y_low = low[0];
 }
@@ -2207,7 +2210,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                LOSSV_N]; /* logits of the group, where terms replace them */
     const int guess = g->guess, keep = guess && v.terms == v.x;
     const size_t parts = along ? LOSSV_SUMS : 1;
-    size_t i, a, begin, end, r0 = along ? g->r[l] : 0;
+    size_t i, a, begin, end, full, block, r0 = along ? g->r[l] : 0;
     lossv ones[LOSSV_SUMS], rests[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
     lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
     lossv_walk w;
@@ -2215,28 +2218,31 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     w.m = *margin;
     for (a = 0; a < parts; a++) {
         sums[a].S.high = sums[a].S.low = zero;
-        sums[a].margins = sums[a].rest = sums[a].S;
+        if (soft) sums[a].margins = sums[a].rest = sums[a].S;
     }
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
     for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
         end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
         w.top = lossv_set(-LOSSI_INF);
+        full = lossi_least(v.full, end);
+        block = r0 / LOSSV_N; /* has r */
+        if (block < begin || block >= full) block = end;
         for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
             w.ones = w.rests = w.lows = w.margins = w.rest = zero;
-            w.most_rest = sums[a].rest;
+            if (soft) w.most_rest = sums[a].rest;
             w.kept = keep ? kept + a * LOSSV_N : NULL;
             i = begin + a;
             if (along) {
-                const size_t full = lossi_least(v.full, end), block = r0 / LOSSV_N; /* has r */
                 w.number = LOSSI_FN(number)(1, 0);
                 for (; i < end; i += parts) {
                     size_t stop = full;
-                    if (block >= i && block < full && block % parts == a) stop = block;
+                    if (block >= i && (block - i) % LOSSV_SUMS == 0)
+                        stop = lossi_least(block, full);
                     for (; i < stop; i += parts)
                         LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 0, i, LOSSV_N);
                     if (i >= end) break;
-                    w.mark = lossv_set(i == block ? (float)(int32_t)(r0 % LOSSV_N) : -1.f);
+                    w.mark = lossv_set(i == r0 / LOSSV_N ? (float)(int32_t)(r0 % LOSSV_N) : -1.f);
                     LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, i, LOSSV_LANES(i));
                 }
             } else {
@@ -2248,11 +2254,8 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                     LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_LANES(i));
             }
             ones[a] = w.ones;
-            rests[a] = w.rests;
-            lows[a] = w.lows;
-            margins[a] = w.margins;
-            rest[a] = w.rest;
-            sums[a].rest = w.most_rest;
+            if (fine) rests[a] = w.rests, lows[a] = w.lows;
+            if (soft) margins[a] = w.margins, rest[a] = w.rest, sums[a].rest = w.most_rest;
         }
         if (guess && lossv_any_lt(w.m.most, w.top)) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
@@ -2436,7 +2439,9 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
     int swept = 0;
     g->known = 1;
 #if LOSSV_N > 1
-    if (!along && index && !soft && job->weight == NULL && at->count == LOSSV_N &&
+    if (!along &&
+        job->shape.samples * job->shape.positions > 1 && /* so that of a row none is left */
+        index && !soft && job->weight == NULL && at->count == LOSSV_N &&
         at->x_step <= LOSSV_N * LOSSI_BATCH && !(job->ignored && job->targets.type == LOSSI_I64)) {
         LOSSI_FN(begin_plain)(job, g);
         return;
@@ -2487,7 +2492,7 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
             g->moved = 1;
         }
     }
-    g->mark = LOSSI_FN(mark)(g->r, 0);
+    g->mark = along ? g->w : LOSSI_FN(mark)(g->r, 0);
     g->x_z = lossv_load_all(g->x_r);
     g->m = LOSSI_FN(margin_at)(g->x_z);
 }
@@ -3788,11 +3793,11 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
                              float u, int focal)
 {
     const int64_t target = (int64_t)t;
-    float loss = 0, tile[LOSSI_FEW * LOSSV_N];
+    float loss[LOSSV_N], tile[LOSSI_FEW * LOSSV_N];
     lossi_job job = lossi_textbook(focal ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY,
                                    losses_rows(1, classes), losses_i64(&target), grad, x, u);
     lossv_group g;
-    g.at = lossi_at(&job, 0, classes, 1, 0, &loss);
+    g.at = lossi_at(&job, 0, classes, 1, 0, loss);
     g.terms = grad;
     g.terms_step = classes;
     g.soon = g.soon_grad = g.soon_q = NULL;
@@ -3800,7 +3805,7 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
     job.gamma = gamma;
     if (classes > LOSSI_FEW) {
         LOSSI_FN(take_as)(&job, &g, 1, 1, 0, focal);
-        return loss;
+        return loss[0];
     }
     g.at.x_step = g.at.grad_step = g.terms_step = LOSSV_N; /* as in rows: turned */
     g.at.x = tile;
@@ -3809,7 +3814,7 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
     LOSSI_FN(turn)(tile, LOSSV_N, x, classes, 1, classes);
     LOSSI_FN(take_as)(&job, &g, 1, 0, 0, focal);
     if (grad != NULL) LOSSI_FN(turn_back)(grad, classes, tile, LOSSV_N, 1, classes);
-    return loss;
+    return loss[0];
 }
 
 LOSSI_KERNEL float LOSSI_FN(cross_entropy_row)(float *grad, const float *x, size_t classes,
