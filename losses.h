@@ -19,8 +19,9 @@
  *
  * The same bits: builds of one class give the same results to the last bit, on every CPU, from every
  * compiler, at every optimisation level.
- *   fused           AVX-512, AVX2, NEON, RISC-V V, POWER (VSX): losses_isa() is "avx512", "avx2", "neon",
- *                   "rvv" or "vsx". NEON of ARMv7 takes denormal numbers for 0, and its results then differ
+ *   fused           AVX-512, AVX2, NEON, MVE, RISC-V V, POWER (VSX): losses_isa() is "avx512", "avx2", "neon",
+ *                   "mve", "rvv" or "vsx". NEON of ARMv7 and MVE take denormal numbers for 0, and their
+ *                   results then differ
  *   plain           SSE2, WebAssembly and any other CPU: "sse2", "wasm", "scalar"
  *   LOSSES_NO_SIMD  a class of its own; with LOSSES_NO_DOUBLE another
  * Under -Ofast and -ffast-math finite input gets right results, though clang's may be of no class; a program
@@ -349,7 +350,8 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
 /* "LOSSES_BAD_TARGET" ...; "unknown losses_status" for any other number. */
 LOSSES_API const char *losses_status_name(losses_status status);
 
-/* The instruction set in use: "avx512", "avx2", "sse2", "neon", "rvv", "vsx", "wasm" or "scalar". */
+/* The instruction set in use: "avx512", "avx2", "sse2", "neon", "mve", "rvv", "vsx", "wasm" or
+ * "scalar". */
 LOSSES_API const char *losses_isa(void);
 
 /* Forces one by its name (for tests), for calls that start later in any thread; NULL = the best there
@@ -384,6 +386,7 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_RVV    6
 #define LOSSI_VSX    7
 #define LOSSI_WASM   8
+#define LOSSI_MVE    9
 
 /* The arithmetic below is meant as written, also where the including program is compiled with -Ofast
  * or -ffast-math: no fused multiply-add but where it says so, and nothing re-associated. clang compiles
@@ -426,7 +429,8 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #elif defined(__TINYC__)
 #define LOSSI_BASE LOSSI_SCALAR
 #elif defined(__clang__) && defined(__FAST_MATH__) && \
-    (defined(__XMMINTRIN_H) || defined(__ARM_NEON_H)) /* too late for the above: plain C */
+    (defined(__XMMINTRIN_H) || defined(__ARM_NEON_H) || \
+     defined(__ARM_MVE_H)) /* too late for the above: plain C */
 #define LOSSI_BASE LOSSI_SCALAR
 #elif defined(_M_X64) || (defined(__x86_64__) && defined(__GNUC__))
 #define LOSSI_BASE LOSSI_SSE2
@@ -452,6 +456,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
      (defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4)))
 #define LOSSI_BASE LOSSI_NEON
 #include <arm_neon.h>
+#elif !defined(__ARM_BIG_ENDIAN) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+#define LOSSI_BASE LOSSI_MVE
+#include <arm_mve.h>
 #elif defined(__riscv_v) && defined(LOSSI_VECTORS)
 #define LOSSI_BASE LOSSI_RVV
 #elif defined(__VSX__) && defined(LOSSI_VECTORS)
@@ -478,8 +485,7 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #else
 #define LOSSI_FORCE static inline __attribute__((always_inline, unused))
 #endif
-#define LOSSI_APART       __attribute__((noinline)) /* seldom needed: once, not in every loop */
-#define LOSSI_PREFETCH(p) __builtin_prefetch(p)
+#define LOSSI_APART __attribute__((noinline)) /* seldom needed: once, not in every loop */
 #else
 #define LOSSI_ISA(features)
 #if defined(_MSC_VER)
@@ -488,6 +494,10 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_FORCE static inline
 #endif
 #define LOSSI_APART
+#endif
+#if defined(__GNUC__) && LOSSI_BASE != LOSSI_MVE
+#define LOSSI_PREFETCH(p) __builtin_prefetch(p)
+#else
 #define LOSSI_PREFETCH(p) ((void)(p))
 #endif
 #if defined(__GNUC__) && !defined(LOSSES_NO_SIMD) /* which has no choice to keep */
@@ -512,7 +522,7 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #endif
 
 /* V8 11.3 gets vectors of two doubles wrong that are made of floats or made floats; vectors of MVE take
- * denormal numbers for 0 */
+ * denormal numbers for 0, and loops over several arrays of different steps went wrong with clang 19 */
 #if (defined(__wasm__) || defined(__ARM_FEATURE_MVE)) && defined(__clang__)
 #define LOSSI_SINGLY _Pragma("clang loop vectorize(disable)")
 #else
@@ -598,10 +608,8 @@ typedef struct lossi_kernels {
 #endif
 } lossi_kernels;
 
-#define LOSSI_FEW   32   /* classes of a row up to which rows go side by side */
-#define LOSSI_GROUP 16   /* blocks between compensated additions and checks of the guess */
-#define LOSSI_TILE  2048 /* floats on the stack, on a host */
-#define LOSSI_LINE  64   /* bytes of a line of the caches */
+#define LOSSI_FEW   32 /* classes of a row up to which rows go side by side */
+#define LOSSI_GROUP 16 /* blocks between compensated additions and checks of the guess */
 
 #define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
 #ifndef LOSSI_LARGE
@@ -801,18 +809,21 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 #error "LOSSES_FILE names another version of losses.h"
 #endif
 /* ===================================== PART 3: VOCABULARY =======================================
- * lossv is LOSSV_N floats, 16 or 1, whatever the registers: sums run in the same lanes everywhere.
+ * lossv is LOSSV_N floats: 16, whatever the registers, 4 where there are few of them, or 1. Sums run in the
+ * same 16 lanes everywhere (but for 1), of which a lossv is one of LOSSV_SUMS parts.
  * Each word is one line of arithmetic on every lane; the contract of the words that are not plain:
  *   load(p, m, fill)     p[0..m) in the first lanes and fill in the rest; all of them for m >= LOSSV_N
  *   store(p, m, v)       the first m lanes; nothing is read or written outside
- *   stream(p, v)         store to a multiple of LOSSI_LINE, past the caches
+ *   stream(p, v)         store to a multiple of LOSSV_N floats, past the caches
  *   live(m)              1 in the first m lanes, 0 in the rest
  *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
  *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
+ *   fma_by, fma_plus     the same, where b or c is a number
  *   fnma(a, b, c)        c - a * b likewise
  *   rest(a, q, b)        a - q * b rounded once, for q = fl(a / b)
  *   once(a, b, c)       a * b + c rounded once, or so close to it that it makes no difference
  *   min, max(a, b)       b where one is NaN
+ *   greater(a, b)        max where b is not NaN
  *   if_lt, if_eq(a, b, x, y)  x where a < b, a == b, otherwise y
  *   any_lt(a, b)         true if a < b in some lane
  *   pow2(d, base, &n)    n = d * log2(e) - 0.085 to the nearest integer, and 2^(n + base): 0 for an exponent
@@ -972,6 +983,51 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
     (vget_lane_u64(vreinterpret_u64_u32(vorr_u32(vget_low_u32(mask), vget_high_u32(mask))), 0) != 0)
 #endif
 
+#elif LOSSI_PASS == LOSSI_MVE
+#define LOSSI_NAME  "mve"
+#define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, mve)
+#define LOSSI_TARGET
+#define LOSSV_W           4
+#define LOSSV_FUSED       1
+#define lossr             float32x4_t
+#define lossr_set(x)      vdupq_n_f32(x)
+#define lossr_load(p)     vldrwq_f32(p)
+#define lossr_store(p, a) vstrwq_f32(p, a)
+#define lossr_part(m)     vctp32q((uint32_t)(m))
+#define lossr_load_part(p, m, fill) \
+    lossr_if(lossr_part(m), vldrwq_z_f32(p, lossr_part(m)), lossr_set(fill))
+#define lossr_store_part(p, m, a) vstrwq_p_f32(p, a, lossr_part(m))
+#define lossr_add(a, b)           vaddq_f32(a, b)
+#define lossr_sub(a, b)           vsubq_f32(a, b)
+#define lossr_mul(a, b)           vmulq_f32(a, b)
+#define lossr_div(a, b)           LOSSI_FN(quotient)(a, b)
+#define lossr_fma(a, b, c)        vfmaq_f32(c, a, b)
+#define lossr_fnma(a, b, c)       vfmsq_f32(c, a, b)
+#define lossr_min(a, b)           lossr_if_lt(a, b, a, b)
+#define lossr_max(a, b)           lossr_if_lt(b, a, a, b)
+#define lossr_greater(a, b)       vmaxnmq_f32(a, b)
+#define lossr_fma_by(a, b, c)     vfmaq_n_f32(c, a, b)
+#define lossr_fma_plus(a, b, c)   vfmasq_n_f32(a, b, c)
+#define lossr_lt(a, b)            LOSSI_FN(less)(a, b)
+#define lossr_eq(a, b)            vcmpeqq_f32(a, b)
+#define lossr_if(mask, x, y)      vpselq_f32(x, y, mask)
+#define lossr_any(mask)           ((mask) != 0)
+#define lossr_opaque(a)           __asm__("" : "+w"(a))
+#define lossr_bits(a)             vreinterpretq_u32_f32(a)
+#define lossr_float(u)            vreinterpretq_f32_u32(u)
+#define lossr_masked(a, u)        lossr_float(vandq_u32(lossr_bits(a), vdupq_n_u32(u)))
+#define lossr_shifted(a)          lossr_float(vshlq_n_u32(lossr_bits(a), 23))
+#define LOSSV_ABOVE(a)            vsubq_n_u32(lossr_bits(a), 0x3f400000u - 0x40000000u)
+#define LOSSV_POWER(a)            vreinterpretq_s32_u32(vshrq_n_u32(LOSSV_ABOVE(a), 23))
+#define LOSSV_DIGITS(a)           vandq_u32(LOSSV_ABOVE(a), vdupq_n_u32(0x007fffffu))
+#define lossr_exponent(a)         vcvtq_f32_s32(vsubq_n_s32(LOSSV_POWER(a), 128))
+#define lossr_mantissa(a)         lossr_float(vaddq_n_u32(LOSSV_DIGITS(a), 0x3f400000u))
+#define lossr_u8(p)               vcvtq_f32_u32(vldrbq_u32(p))
+#define lossr_i32(p)              vcvtq_f32_s32(vldrwq_s32(p))
+#define lossr_i64(p) \
+    vcvtq_f32_s32( \
+        vldrwq_gather_shifted_offset_s32((const int32_t *)(const void *)(p), vidupq_n_u32(0, 2)))
+
 #else /* plain C: one number at a time, or the compiler's own vectors */
 #if LOSSI_PASS == LOSSI_RVV
 #define LOSSI_NAME  "rvv"
@@ -1092,6 +1148,11 @@ typedef float LOSSI_FN(unaligned);
 #ifndef lossr_stream
 #define lossr_stream(p, a) lossr_store(p, a)
 #endif
+#ifndef lossr_greater
+#define lossr_greater(a, b)     lossr_max(a, b)
+#define lossr_fma_by(a, b, c)   lossr_fma(a, lossr_set(b), c)
+#define lossr_fma_plus(a, b, c) lossr_fma(a, b, lossr_set(c))
+#endif
 #ifndef lossr_opaque
 #define lossr_opaque(a) (void)0
 #endif
@@ -1105,13 +1166,24 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSI_BATCH 1
 #define LOSSV_STRIP 1
 #define LOSSV_LANE  0
+#define LOSSV_SUMS  1
+#elif LOSSI_PASS == LOSSI_MVE
+#define LOSSV_N     4
+#define LOSSV_ONES  1, 1, 1, 1, 0
+#define LOSSV_STRIP 128
+#define LOSSI_BATCH 1
+#define LOSSV_LANE  0, 1, 2, 3
+#define LOSSV_SUMS  4
 #else
 #define LOSSV_N     16
 #define LOSSV_ONES  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0
 #define LOSSV_STRIP 128 /* elements at a time */
 #define LOSSI_BATCH 4   /* groups of positions at a time */
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define LOSSV_SUMS  1
 #endif
+#define LOSSI_TILE \
+    (LOSSI_FEW * LOSSV_N * LOSSI_BATCH) /* floats on the stack: rows of few classes */
 #define LOSSV_R (LOSSV_N / LOSSV_W)
 /* statement s for each register i; not a loop where that would keep the registers in memory */
 #undef LOSSV_ALL
@@ -1160,6 +1232,8 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_mul      LOSSI_FN(mul)
 #define lossv_div      LOSSI_FN(div)
 #define lossv_fma      LOSSI_FN(fma)
+#define lossv_fma_by   LOSSI_FN(fma_by)
+#define lossv_fma_plus LOSSI_FN(fma_plus)
 #define lossv_fnma     LOSSI_FN(fnma)
 #define lossv_rest     LOSSI_FN(rest)
 #define lossv_once     LOSSI_FN(once)
@@ -1167,6 +1241,7 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_nabs     LOSSI_FN(nabs)
 #define lossv_min      LOSSI_FN(min)
 #define lossv_max      LOSSI_FN(max)
+#define lossv_greater  LOSSI_FN(greater)
 #define lossv_if_lt    LOSSI_FN(if_lt)
 #define lossv_if_eq    LOSSI_FN(if_eq)
 #define lossv_any_lt   LOSSI_FN(any_lt)
@@ -1206,17 +1281,57 @@ LOSSI_OP lossr LOSSI_FN(fused)(lossr a, lossr b, lossr c)
 #endif
 #endif
 
-#if LOSSI_PASS == LOSSI_NEON && !defined(__aarch64__) && !defined(_M_ARM64)
-/* rounded right, which NEON's estimate is not */
+#if LOSSI_PASS == LOSSI_MVE || \
+    (LOSSI_PASS == LOSSI_NEON && !defined(__aarch64__) && !defined(_M_ARM64))
+/* rounded right, which NEON's estimate is not; MVE has none */
 LOSSI_OP lossr LOSSI_FN(quotient)(lossr a, lossr b)
 {
     float x[4], y[4];
     size_t l;
-    vst1q_f32(x, a);
-    vst1q_f32(y, b);
+    lossr_store(x, a);
+    lossr_store(y, b);
     for (l = 0; l < 4; l++) x[l] /= y[l];
-    return vld1q_f32(x);
+    return lossr_load(x);
 }
+#endif
+
+#if LOSSI_PASS == LOSSI_MVE
+/* vcmpltq is true of a NaN, and clang 19 makes it of a constant that is greater */
+LOSSI_OP mve_pred16_t LOSSI_FN(less)(lossr a, lossr b)
+{
+#if defined(__clang__)
+    lossr_opaque(b);
+#endif
+    return vcmpgtq_f32(b, a);
+}
+
+#if !defined(__clang__) /* gcc 12 takes each mask through a core register */
+LOSSI_OP lossr LOSSI_FN(where_lt)(lossr a, lossr b, lossr x, lossr y)
+{
+    lossr z;
+    mve_pred16_t mask;
+    __asm__("vcmp.f32 gt, %q3, %q2\n\tvpsel %q0, %q4, %q5"
+            : "=w"(z), "=Up"(mask)
+            : "w"(a), "w"(b), "w"(x), "w"(y));
+    return z;
+}
+
+LOSSI_OP lossr LOSSI_FN(where_eq)(lossr a, lossr b, lossr x, lossr y)
+{
+    lossr z;
+    mve_pred16_t mask;
+    __asm__("vcmp.f32 eq, %q3, %q2\n\tvpsel %q0, %q4, %q5"
+            : "=w"(z), "=Up"(mask)
+            : "w"(a), "w"(b), "w"(x), "w"(y));
+    return z;
+}
+#define lossr_if_lt(a, b, x, y) LOSSI_FN(where_lt)(a, b, x, y)
+#define lossr_if_eq(a, b, x, y) LOSSI_FN(where_eq)(a, b, x, y)
+#endif
+#endif
+#ifndef lossr_if_lt
+#define lossr_if_lt(a, b, x, y) lossr_if(lossr_lt(a, b), x, y)
+#define lossr_if_eq(a, b, x, y) lossr_if(lossr_eq(a, b), x, y)
 #endif
 
 LOSSI_OP lossv lossv_set(float x)
@@ -1308,6 +1423,15 @@ LOSSI_OP lossv lossv_fnma(lossv a, lossv b, lossv c)
 {
     LOSSV_EACH(lossr_fnma(a.r[i], b.r[i], c.r[i]));
 }
+LOSSI_OP lossv lossv_fma_by(lossv a, float b, lossv c)
+{
+    LOSSV_EACH(lossr_fma_by(a.r[i], b, c.r[i]));
+}
+LOSSI_OP lossv lossv_fma_plus(lossv a, lossv b, float c)
+{
+    LOSSV_EACH(lossr_fma_plus(a.r[i], b.r[i], c));
+}
+LOSSI_OP lossv lossv_greater(lossv a, lossv b) { LOSSV_EACH(lossr_greater(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_min(lossv a, lossv b) { LOSSV_EACH(lossr_min(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_max(lossv a, lossv b) { LOSSV_EACH(lossr_max(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_abs(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0x7fffffffu)); }
@@ -1318,11 +1442,11 @@ LOSSI_OP lossv lossv_nabs(lossv a)
 LOSSI_OP lossv lossv_top(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0xfffff000u)); }
 LOSSI_OP lossv lossv_if_lt(lossv a, lossv b, lossv x, lossv z)
 {
-    LOSSV_EACH(lossr_if(lossr_lt(a.r[i], b.r[i]), x.r[i], z.r[i]));
+    LOSSV_EACH(lossr_if_lt(a.r[i], b.r[i], x.r[i], z.r[i]));
 }
 LOSSI_OP lossv lossv_if_eq(lossv a, lossv b, lossv x, lossv z)
 {
-    LOSSV_EACH(lossr_if(lossr_eq(a.r[i], b.r[i]), x.r[i], z.r[i]));
+    LOSSV_EACH(lossr_if_eq(a.r[i], b.r[i], x.r[i], z.r[i]));
 }
 LOSSI_OP int lossv_any_lt(lossv a, lossv b)
 {
@@ -1336,7 +1460,7 @@ LOSSI_OP int lossv_any_lt(lossv a, lossv b)
 LOSSI_OP lossv lossv_pow2(lossv d, lossv base, lossv *n)
 {
     const lossv magic = lossv_add(base, lossv_set(12582912.f + 127.f));
-    const lossv turns = lossv_fma(d, lossv_set(1.44269504f), lossv_set(-0.0849625f));
+    const lossv turns = lossv_fma_by(d, 1.44269504f, lossv_set(-0.0849625f));
     lossv sum = lossv_add(turns, magic);
     LOSSV_ALL(lossr_opaque(sum.r[i])) /* -Ofast would have sum - magic for turns */
     LOSSV_ALL(n->r[i] = lossr_steps(sum.r[i], magic.r[i]))
@@ -1493,8 +1617,10 @@ LOSSI_OP void LOSSI_FN(turn)(float *columns, size_t step, const float *rows, siz
             lossv_turn_in(columns + (c + 4 <= width ? c : width - 4) * step, step,
                           rows + (c + 4 <= width ? c : width - 4), row);
     else
-        for (r = 0; r < count; r++)
+        for (r = 0; r < count; r++) {
+            LOSSI_SINGLY
             for (c = 0; c < width; c++) columns[c * step + r] = rows[r * row + c];
+        }
 }
 
 LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns, size_t step,
@@ -1506,20 +1632,23 @@ LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns,
             lossv_turn_out(rows + (c + 4 <= width ? c : width - 4), row,
                            columns + (c + 4 <= width ? c : width - 4) * step, step);
     else
-        for (r = 0; r < count; r++)
+        for (r = 0; r < count; r++) {
+            LOSSI_SINGLY
             for (c = 0; c < width; c++) rows[r * row + c] = columns[c * step + r];
+        }
 }
 
 /* n floats to where they are not soon wanted */
 LOSSI_OP void LOSSI_FN(stream_out)(float *to, const float *from, size_t n)
 {
-    const size_t behind = (uintptr_t)to % LOSSI_LINE / sizeof(float);
+    const size_t behind = (uintptr_t)to % (LOSSV_N * sizeof(float)) / sizeof(float);
     size_t i = behind > 0 ? lossi_least(n, LOSSV_N - behind) : 0;
     if (i > 0) lossv_store(to, i, lossv_load(from, i, 0));
     for (; n - i >= LOSSV_N; i += LOSSV_N) lossv_stream(to + i, lossv_load_all(from + i));
     if (i < n) lossv_store(to + i, n - i, lossv_load(from + i, n - i, 0));
 }
 
+#if LOSSV_SUMS == 1
 /* The sums of the lanes of LOSSV_N pairs, of pair l in lane l; always in the same order: by halves. */
 LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
 {
@@ -1542,25 +1671,46 @@ LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
     return y;
 }
 #endif
+#endif
 
-/* The sum of all lanes, in the same order. */
-LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair total)
+/* The sum of all lanes of LOSSV_SUMS pairs, in the same order. */
+LOSSI_OP void LOSSI_FN(fold)(const lossv_pair *pairs, float *y_high, float *y_low)
 {
-    float high[LOSSV_N], low[LOSSV_N];
-    lossi_sum y;
+    lossv_pair part[LOSSV_SUMS];
+    float high[2 * LOSSV_N], low[2 * LOSSV_N];
+    lossv error;
     size_t half, i;
-    lossv_store(high, LOSSV_N, total.high);
-    lossv_store(low, LOSSV_N, total.low);
-    for (half = LOSSV_N / 2; half > 0; half /= 2) {
+    for (i = 0; i < LOSSV_SUMS; i++) part[i] = pairs[i];
+    LOSSI_UNROLL(4)
+    for (half = LOSSV_SUMS / 2; half > 0; half /= 2) {
+        LOSSI_UNROLL(4)
         for (i = 0; i < half; i++) {
-            const float a = high[i], b = high[i + half], s = lossi_f(a + b), z = lossi_f(s - a);
-            const float error = lossi_f(lossi_f(a - lossi_f(s - z)) + lossi_f(b - z));
-            high[i] = s;
-            low[i] = lossi_f(lossi_f(low[i] + low[i + half]) + error);
+            part[i].high = lossv_two_sum(part[i].high, part[i + half].high, &error);
+            part[i].low = lossv_add(lossv_add(part[i].low, part[i + half].low), error);
         }
     }
-    y.high = (losses_wide)high[0];
-    y.low = (losses_wide)low[0];
+    lossv_store(high + LOSSV_N, LOSSV_N, part[0].high);
+    lossv_store(low + LOSSV_N, LOSSV_N, part[0].low);
+    LOSSI_UNROLL(4)
+    for (half = LOSSV_N / 2; half > 0; half /= 2) { /* of the lanes the first half are wanted */
+        lossv_store(high, LOSSV_N, part[0].high);
+        lossv_store(low, LOSSV_N, part[0].low);
+        part[0].high = lossv_two_sum(part[0].high, lossv_load_all(high + half), &error);
+        part[0].low = lossv_add(lossv_add(part[0].low, lossv_load_all(low + half)), error);
+    }
+    lossv_store(high, LOSSV_N, part[0].high);
+    lossv_store(low, LOSSV_N, part[0].low);
+    *y_high = high[0];
+    *y_low = low[0];
+}
+
+LOSSI_OP lossi_sum LOSSI_FN(sum)(const lossv_pair *pairs)
+{
+    float high, low;
+    lossi_sum y;
+    LOSSI_FN(fold)(pairs, &high, &low);
+    y.high = (losses_wide)high;
+    y.low = (losses_wide)low;
     return y;
 }
 
@@ -1576,15 +1726,15 @@ LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv low, lossv *s, lossv *r
     lossv n, r, r0, r2, q, q2, t;
     d = lossv_max(low, d);
     *s = lossv_pow2(d, base, &n);
-    r0 = lossv_fma(n, lossv_set(-LOSSV_LN2_HI), d);
-    r = lossv_fma(n, lossv_set(-LOSSV_LN2_LO), r0);
+    r0 = lossv_fma_by(n, -LOSSV_LN2_HI, d);
+    r = lossv_fma_by(n, -LOSSV_LN2_LO, r0);
     r2 = lossv_mul(r, r);
-    q = lossv_fma(lossv_set(4.16567065e-2f), r, lossv_set(1.66665971e-1f));
-    q2 = lossv_fma(lossv_set(1.47707295e-3f), r, lossv_set(8.35688319e-3f));
+    q = lossv_fma_by(r, 4.16567065e-2f, lossv_set(1.66665971e-1f));
+    q2 = lossv_fma_by(r, 1.47707295e-3f, lossv_set(8.35688319e-3f));
     q = lossv_fma(q2, r2, q);
-    q = lossv_fma(q, r, lossv_set(5.00000238e-1f));
+    q = lossv_fma_plus(q, r, 5.00000238e-1f);
     t = lossv_fma(q, r2, r);
-    r0 = lossv_fma(n, lossv_set(-LOSSV_LN2_LO), lossv_sub(r0, r));
+    r0 = lossv_fma_by(n, -LOSSV_LN2_LO, lossv_sub(r0, r));
     *rest = lossv_add(lossv_fma(q, r2, lossv_sub(r, t)), lossv_fma(r0, t, r0));
     return t;
 }
@@ -1600,14 +1750,14 @@ LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
 LOSSI_OP lossv LOSSI_FN(log_rest)(lossv f, lossv low)
 {
     const lossv f2 = lossv_mul(f, f), f4 = lossv_mul(f2, f2);
-    const lossv a = lossv_fma(lossv_set(-2.50002116e-1f), f, lossv_set(3.33333462e-1f));
-    const lossv b = lossv_fma(lossv_set(-1.66531473e-1f), f, lossv_set(1.99992329e-1f));
-    const lossv c = lossv_fma(lossv_set(-1.27602905e-1f), f, lossv_set(1.42812356e-1f));
-    lossv p = lossv_fma(lossv_set(-8.96454304e-2f), f, lossv_set(1.16992444e-1f));
-    p = lossv_fma(lossv_set(3.60909887e-2f), f2, p);
+    const lossv a = lossv_fma_by(f, -2.50002116e-1f, lossv_set(3.33333462e-1f));
+    const lossv b = lossv_fma_by(f, -1.66531473e-1f, lossv_set(1.99992329e-1f));
+    const lossv c = lossv_fma_by(f, -1.27602905e-1f, lossv_set(1.42812356e-1f));
+    lossv p = lossv_fma_by(f, -8.96454304e-2f, lossv_set(1.16992444e-1f));
+    p = lossv_fma_by(f2, 3.60909887e-2f, p);
     p = lossv_fma(p, f2, c);
     p = lossv_fma(p, f4, lossv_fma(b, f2, a));
-    return lossv_fma(f2, lossv_fma(f, p, lossv_set(-0.5f)), low);
+    return lossv_fma(f2, lossv_fma_plus(f, p, -0.5f), low);
 }
 
 /* log(u (1 + c)) as a pair, u = m 2^(e + shift) positive and normal, c of the order of an ulp.
@@ -1792,18 +1942,17 @@ LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
 
 /* The class of the greatest logit of each position from block `from` on, across; the first of several, and
  * NaN is passed over. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(const lossi_job *job, const lossi_place *at,
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(size_t classes, const lossi_place *at,
                                                  const float *x, size_t from, size_t *r)
 {
     const lossv one = lossv_set(1);
-    const size_t blocks = job->shape.classes;
     float number[LOSSV_N];
     size_t i, l, begin, end;
     lossv top = lossv_set(-LOSSI_INF);
     for (l = 0; l < LOSSV_N; l++) r[l] = from;
-    for (begin = from; begin < blocks; begin = end) {
+    for (begin = from; begin < classes; begin = end) {
         lossv where = lossv_set(-1), count = lossv_set(0);
-        end = blocks - begin > LOSSI_EXACT ? begin + LOSSI_EXACT : blocks;
+        end = classes - begin > LOSSI_EXACT ? begin + LOSSI_EXACT : classes;
         for (i = begin; i < end; i++) {
             const lossv y = lossv_load(x + i * at->x_step, at->count, 0);
             where = lossv_if_lt(top, y, count, where);
@@ -1932,10 +2081,9 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
  * the greatest logit, m its margin, and what has been summed and stored so far follows. Across, this
  * happens to the positions concerned and to these only: what a position gets is its own affair.
  * t is the reference class so far: it was left out, and is one of the others now. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi_place *at,
-                                               int along, size_t from, lossv top,
-                                               const lossv_view *v, lossv_margin *m, size_t *r,
-                                               lossv_sums *sums)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place *at, int along,
+                                               size_t from, lossv top, const lossv_view *v,
+                                               lossv_margin *m, size_t *r, lossv_sums *sums)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossv_margin old = *m;
@@ -1948,10 +2096,10 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
     lossv_store(x_l, LOSSV_N, old.x);
 #if LOSSV_N > 1
     if (along)
-        greatest[0] = LOSSI_FN(greatest_along)(v->x, from * LOSSV_N, job->shape.classes);
+        greatest[0] = LOSSI_FN(greatest_along)(v->x, from * LOSSV_N, classes);
     else
 #endif
-        LOSSI_FN(greatest)(job, at, v->x, from, greatest);
+        LOSSI_FN(greatest)(classes, at, v->x, from, greatest);
     for (l = 0; l < LOSSV_N; l++) behind[l] = 0;
     for (l = 0; l < lanes; l++) {
         if (!(over_l[l] > 0)) continue;
@@ -1965,11 +2113,14 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(const lossi_job *job, const lossi
     factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor),
                               lossv_fma(over, lossv_set(64), lossv_sub(old.k, m->k)));
     unit = lossv_if_eq(over, one, lossv_set(5.4210109e-20f), one);
-    sums->S.high = lossv_mul(lossv_mul(sums->S.high, factor), unit);
-    sums->S.low = lossv_mul(lossv_mul(sums->S.low, factor), unit);
+    for (i = 0; i < (along ? LOSSV_SUMS : 1); i++) {
+        lossv_pair *const S = &sums[i].S;
+        S->high = lossv_mul(lossv_mul(S->high, factor), unit);
+        S->low = lossv_mul(lossv_mul(S->low, factor), unit);
+    }
     for (i = 0; v->terms != NULL && i < from; i++) {
         float *const p = v->terms + i * v->terms_step;
-        const size_t n = LOSSV_LANES(i);
+        const size_t n = along ? classes - i * LOSSV_N : at->count;
         lossv_store(p, n, lossv_mul(lossv_mul(lossv_load(p, n, 0), factor), unit));
     }
     e = LOSSI_FN(bridge)(lossv_sub(old.x, m->anchor), m->base);
@@ -1991,10 +2142,9 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 /* A sweep on its way */
 typedef struct lossv_walk {
     lossv_margin m;
-    lossv_sums y;
-    lossv ones, second, third, fourth, rests, lows, margins,
-        rest;  /* sums over the present group of blocks */
-    lossv top; /* its greatest logit */
+    lossv ones, second, third, fourth, rests, lows, margins, rest; /* over the present blocks */
+    lossv_pair most_rest;                                          /* and of rest over the groups */
+    lossv top;                                                     /* its greatest logit */
     lossv half_z, mark, number;
     float *kept; /* where its logits are kept, or NULL */
 } lossv_walk;
@@ -2010,8 +2160,9 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     lossv s, t = raw, e, low, sum, error;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
     if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
-    if (w->kept != NULL) lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N;
-    w->top = lossv_max(raw, w->top);
+    if (w->kept != NULL)
+        lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N * (along ? LOSSV_SUMS : 1);
+    w->top = lossv_greater(raw, w->top);
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
     t = LOSSI_FN(term)(t, &w->m, &s, &low);
     e = lossv_fma(s, t, s);
@@ -2038,10 +2189,11 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
         w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
         if (v->q != NULL) {
             w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
-            if (i % 4 == 3) lossv_accumulate(&w->y.rest, w->rest), w->rest = zero;
+            if ((along ? i / LOSSV_SUMS : i) % 4 == 3)
+                lossv_accumulate(&w->most_rest, w->rest), w->rest = zero;
         }
     }
-    if (marked) w->number = lossv_add(w->number, lossv_set(along ? LOSSV_N : 1));
+    if (marked && !along) w->number = lossv_add(w->number, lossv_set(1));
 }
 
 /* t and r of such a group, from the mark */
@@ -2057,73 +2209,101 @@ LOSSI_OP void LOSSI_FN(know)(lossv_group *g)
 }
 /* Sweeps the classes of one position (along, number l) or of all (across). Stores the terms
  * B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to nearly twice the precision of a float. */
-LOSSI_OP lossv_sums LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft,
-                                    int fine, size_t l, lossv_margin *margin)
+LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft, int fine,
+                              size_t l, lossv_margin *margin, lossv_sums *sums)
 {
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
     const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
-    float kept[LOSSI_GROUP * LOSSV_N]; /* logits of the group, where the terms replace them */
+    float kept[LOSSI_GROUP * LOSSV_SUMS *
+               LOSSV_N]; /* logits of the group, where terms replace them */
     const int guess = g->guess, keep = guess && v.terms == v.x;
-    size_t i, begin, end, r0 = along ? g->r[l] : 0;
+    const size_t parts = along ? LOSSV_SUMS : 1;
+    size_t i, a, begin, end, full, block, r0 = along ? g->r[l] : 0;
+    lossv ones[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
+    lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
     lossv_walk w;
 
     w.m = *margin;
-    w.y.S.high = w.y.S.low = zero;
-    w.y.margins = w.y.rest = w.y.S;
+    for (a = 0; a < parts; a++) {
+        sums[a].S.high = sums[a].S.low = zero;
+        if (soft) sums[a].margins = sums[a].rest = sums[a].S;
+    }
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
     for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
-        const int marked = !along || (r0 / LOSSV_N >= begin && r0 / LOSSV_N < begin + LOSSI_GROUP);
-        end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP);
-        if (along)
-            w.mark = lossv_set(marked ? (float)(int32_t)(r0 - begin * LOSSV_N) : -1.f);
-        else
-            w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
-        w.number = LOSSI_FN(number)(along, along ? 0 : begin - chunk);
-        w.ones = w.second = w.third = w.fourth = w.rests = w.lows = w.margins = w.rest = zero;
+        end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
         w.top = lossv_set(-LOSSI_INF);
-        w.kept = keep ? kept : NULL;
-        i = begin;
-        if (marked)
-            for (; i < end && i < v.full; i++)
-                LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 1, i, LOSSV_N);
-        else
-            for (; i < end && i < v.full; i++)
-                LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 0, i, LOSSV_N);
-        for (; i < end; i++)
-            LOSSI_FN(walk_on)(&w, &v, job, at, along, soft, fine, 1, i, LOSSV_LANES(i));
+        full = lossi_least(v.full, end);
+        block = r0 / LOSSV_N; /* has r */
+        if (block < begin || block >= full) block = end;
+        for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
+            w.ones = w.second = w.third = w.fourth = w.rests = w.lows = w.margins = w.rest = zero;
+            if (soft) w.most_rest = sums[a].rest;
+            w.kept = keep ? kept + a * LOSSV_N : NULL;
+            i = begin + a;
+            if (along) {
+                w.number = LOSSI_FN(number)(1, 0);
+                for (; i < end; i += parts) {
+                    size_t stop = full;
+                    if (block >= i && (block - i) % LOSSV_SUMS == 0)
+                        stop = lossi_least(block, full);
+                    for (; i < stop; i += parts)
+                        LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 0, i, LOSSV_N);
+                    if (i >= end) break;
+                    w.mark = lossv_set(i == r0 / LOSSV_N ? (float)(int32_t)(r0 % LOSSV_N) : -1.f);
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, i, LOSSV_LANES(i));
+                }
+            } else {
+                w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
+                w.number = LOSSI_FN(number)(0, begin - chunk);
+                for (; i < end && i < v.full; i++)
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_N);
+                for (; i < end; i++)
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_LANES(i));
+            }
+            if (along && fine < 2)
+                w.ones = lossv_add(lossv_add(w.ones, w.second), lossv_add(w.third, w.fourth));
+            if (along && fine == 1) { /* |rests| < ones: their sum and its error */
+                const lossv sum = lossv_add(w.ones, w.rests);
+                w.lows = lossv_sub(w.rests, lossv_sub(sum, w.ones));
+                w.ones = sum;
+            }
+            ones[a] = w.ones;
+            lows[a] = w.lows;
+            if (soft) margins[a] = w.margins, rest[a] = w.rest, sums[a].rest = w.most_rest;
+        }
         if (guess && lossv_any_lt(w.m.most, w.top)) {
-            const lossv_view apart = v; /* so that the others can stay in registers */
+            const lossv_view apart = v; /* copies: the others can stay in registers */
+            const lossi_place place = *at;
             lossv_margin m = w.m;
-            lossv_sums y = w.y;
+            lossv_sums y[LOSSV_SUMS];
+            size_t r[LOSSV_N];
+            for (a = 0; a < parts; a++) y[a] = sums[a];
             LOSSI_FN(know)(g);
             for (i = begin; i < end && keep; i++)
                 lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i),
                             lossv_load_all(kept + (i - begin) * LOSSV_N));
-            LOSSI_FN(rebase)(job, at, along, begin, w.top, &apart, &m, g->r + l, &y);
+            for (a = 0; a < (along ? 1 : LOSSV_N); a++) r[a] = g->r[l + a];
+            LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, w.top, &apart, &m, r, y);
+            for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
             w.m = m;
-            w.y = y;
+            for (a = 0; a < parts; a++) sums[a] = y[a];
             r0 = along ? g->r[l] : 0;
             g->moved = 1;
             if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
             end = begin; /* once more */
             continue;
         }
-        if (along && fine < 2) /* |rests| < ones: their sum and its error */
-            w.ones = lossv_add(lossv_add(w.ones, w.second), lossv_add(w.third, w.fourth));
-        if (along && fine == 1) {
-            const lossv sum = lossv_add(w.ones, w.rests);
-            w.lows = lossv_sub(w.rests, lossv_sub(sum, w.ones));
-            w.ones = sum;
+        for (a = 0; a < parts; a++) {
+            lossv_sums *const y = sums + a;
+            y->S.low = lossv_add(y->S.low, lows[a]);
+            lossv_accumulate(&y->S, ones[a]);
+            if (soft) lossv_accumulate(&y->margins, margins[a]);
+            if (soft && v.q != NULL) lossv_accumulate(&y->rest, rest[a]);
         }
-        w.y.S.low = lossv_add(w.y.S.low, w.lows);
-        lossv_accumulate(&w.y.S, w.ones);
-        if (soft) lossv_accumulate(&w.y.margins, w.margins);
-        if (soft && v.q != NULL) lossv_accumulate(&w.y.rest, w.rest);
     }
     *margin = w.m;
-    return w.y;
 }
 
 /* The sums of each position in its lane; those of positions that are not on may be anything. */
@@ -2133,51 +2313,74 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
     (void)along;
 #if LOSSV_N > 1
     if (along) {
+#if LOSSV_SUMS == 1
         float tiles[6][LOSSV_N * LOSSV_N]; /* what belongs to position l in row l */
-        float anchor[LOSSV_N], base[LOSSV_N], low[LOSSV_N];
+#endif
+        const int alone = LOSSV_SUMS > 1 || g->at.count == 1;
+        const size_t count = alone ? g->at.count : LOSSV_N;
+        float anchor[LOSSV_N], base[LOSSV_N], low[LOSSV_N], sums[6][LOSSV_N];
         const lossv zero = lossv_set(0);
-        size_t l;
+        size_t l, i;
         lossv_store(anchor, LOSSV_N, g->m.anchor);
         lossv_store(base, LOSSV_N, g->m.base);
         lossv_store(low, LOSSV_N, g->m.low);
-        for (l = 0; l < LOSSV_N; l++) {
+        for (i = 0; i < (soft ? 6 : 2) && alone; i++) lossv_store(sums[i], LOSSV_N, zero);
+        for (l = 0; l < count; l++) {
             const size_t guessed = g->r[l];
-            lossv_sums y;
-            lossv_margin m;
-            y.S.high = y.S.low = zero;
-            y.margins = y.rest = y.S;
+            lossv_pair y[3][LOSSV_SUMS];
             if (g->on[l] > 0) {
+                lossv_sums parts[LOSSV_SUMS];
+                lossv_margin m;
                 m.x = lossv_set(g->x_r[l]);
                 m.anchor = lossv_set(anchor[l]);
                 m.base = lossv_set(base[l]);
                 m.low = lossv_set(low[l]);
                 m.k = lossv_sub(lossv_set(40), m.base);
                 m.most = lossv_add(m.x, lossv_set(LOSSI_AHEAD));
-                y = LOSSI_FN(sweep)(job, g, 1, soft, fine, l, &m);
+                LOSSI_FN(sweep)(job, g, 1, soft, fine, l, &m, parts);
+                for (i = 0; i < LOSSV_SUMS; i++) {
+                    y[0][i] = parts[i].S;
+                    if (soft) y[1][i] = parts[i].margins, y[2][i] = parts[i].rest;
+                }
                 if (g->r[l] != guessed) {
                     float lanes[LOSSV_N];
                     lossv_store(lanes, LOSSV_N, m.x);
                     g->x_r[l] = lanes[0];
                 }
+            } else {
+                if (alone) continue;
+                y[0][0].high = y[0][0].low = zero;
+                if (soft) y[1][0] = y[2][0] = y[0][0];
             }
-            lossv_store(tiles[0] + l * LOSSV_N, LOSSV_N, y.S.high);
-            lossv_store(tiles[1] + l * LOSSV_N, LOSSV_N, y.S.low);
-            if (!soft) continue;
-            lossv_store(tiles[2] + l * LOSSV_N, LOSSV_N, y.margins.high);
-            lossv_store(tiles[3] + l * LOSSV_N, LOSSV_N, y.margins.low);
-            lossv_store(tiles[4] + l * LOSSV_N, LOSSV_N, y.rest.high);
-            lossv_store(tiles[5] + l * LOSSV_N, LOSSV_N, y.rest.low);
+            for (i = 0; i < (soft ? 3 : 1); i++) {
+                if (alone) {
+                    LOSSI_FN(fold)(y[i], sums[2 * i] + l, sums[2 * i + 1] + l);
+                    continue;
+                }
+#if LOSSV_SUMS == 1
+                lossv_store(tiles[2 * i] + l * LOSSV_N, LOSSV_N, y[i]->high);
+                lossv_store(tiles[2 * i + 1] + l * LOSSV_N, LOSSV_N, y[i]->low);
+#endif
+            }
         }
         if (g->moved) g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
-        g->sums.S = LOSSI_FN(gather)(tiles[0], tiles[1]);
-        if (soft) g->sums.margins = LOSSI_FN(gather)(tiles[2], tiles[3]);
-        if (soft) g->sums.rest = LOSSI_FN(gather)(tiles[4], tiles[5]);
+        for (i = 0; i < (soft ? 3 : 1); i++) {
+            lossv_pair *const y = i == 0 ? &g->sums.S : i == 1 ? &g->sums.margins : &g->sums.rest;
+            if (alone) {
+                y->high = lossv_load_all(sums[2 * i]);
+                y->low = lossv_load_all(sums[2 * i + 1]);
+                continue;
+            }
+#if LOSSV_SUMS == 1
+            *y = LOSSI_FN(gather)(tiles[2 * i], tiles[2 * i + 1]);
+#endif
+        }
         return;
     }
 #endif
     {
         lossv_margin m = g->m;
-        g->sums = LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &m);
+        LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &m, &g->sums);
         if (!g->moved) return;
         g->m = m;
         lossv_store(g->x_r, LOSSV_N, m.x);
@@ -2247,7 +2450,9 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
     int swept = 0;
     g->known = 1;
 #if LOSSV_N > 1
-    if (!along && index && !soft && job->weight == NULL && at->count == LOSSV_N &&
+    if (!along &&
+        job->shape.samples * job->shape.positions > 1 && /* so that of a row none is left */
+        index && !soft && job->weight == NULL && at->count == LOSSV_N &&
         at->x_step <= LOSSV_N * LOSSI_BATCH && !(job->ignored && job->targets.type == LOSSI_I64)) {
         LOSSI_FN(begin_plain)(job, g);
         return;
@@ -2290,14 +2495,15 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
             else
 #endif
             {
-                if (!swept) LOSSI_FN(greatest)(job, at, at->x, 0, greatest), swept = 1;
+                if (!swept)
+                    LOSSI_FN(greatest)(job->shape.classes, at, at->x, 0, greatest), swept = 1;
                 g->r[l] = greatest[l];
             }
             g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])];
             g->moved = 1;
         }
     }
-    g->mark = LOSSI_FN(mark)(g->r, 0);
+    g->mark = along ? g->w : LOSSI_FN(mark)(g->r, 0);
     g->x_z = lossv_load_all(g->x_r);
     g->m = LOSSI_FN(margin_at)(g->x_z);
 }
@@ -2484,7 +2690,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     size_t i = 0;
     if (along || !job->ignored) { /* nothing to look at in each block */
         const size_t end = lossi_least(v.full, LOSSI_EXACT);
-        const int again = v.terms == NULL, add = job->accumulate;
+        const int add = job->accumulate, again = add && v.terms == NULL;
         for (; i < end; i++) {
             lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
             if (again) {
@@ -2586,11 +2792,13 @@ LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv_g
     size_t l, i;
     for (l = 0; l < (along ? at->count : 1); l++) {
         const lossv_view v = LOSSI_FN(view_of)(job, g, along, 1, l);
-        lossv_pair total = {lossv_set(0), lossv_set(0)};
+        lossv_pair total[LOSSV_SUMS];
         lossv U, s, t;
+        for (i = 0; i < LOSSV_SUMS; i++) total[i].high = total[i].low = lossv_set(0);
         for (i = 0; i < v.blocks; i++)
-            lossv_accumulate(&total, lossv_load(v.q + i * v.step, LOSSV_LANES(i), 0));
-        U = lossv_collapse(total);
+            lossv_accumulate(total + (along ? i % LOSSV_SUMS : 0),
+                             lossv_load(v.q + i * v.step, LOSSV_LANES(i), 0));
+        U = lossv_collapse(total[0]);
         if (along) {
             const lossi_sum sum = LOSSI_FN(sum)(total);
             U = lossv_set((float)lossi_total(&sum));
@@ -3343,11 +3551,11 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
     return at->step == 1 ? lossv_load(weight + i, m, 0) : lossv_set(weight[at->plane]);
 }
 
-/* A strip of a sigmoid loss, n elements from number i on; returns the sum of its losses, which stand in log.
+/* A strip of a sigmoid loss, n elements from number i on; part: the sum of its losses, which stand in log.
  * plain: hard targets that all count, whole blocks, and no option. */
-LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
-                                       lossv_strip *strip, float *grad, size_t i, size_t n,
-                                       int focal, int plain)
+LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
+                                      lossv_strip *strip, float *grad, size_t i, size_t n,
+                                      int focal, int plain, lossv *part)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
@@ -3356,8 +3564,8 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *
     const float *const positive = plain ? NULL : job->positive;
     const float *const upstream = plain ? NULL : job->upstream;
     const float gamma = job->gamma, alpha = job->alpha, factor = job->factor;
-    lossv part = zero;
     size_t k;
+    for (k = 0; k < LOSSV_SUMS; k++) part[k] = zero;
     LOSSI_FN(strip_at)(strip, job, at, i, n, focal ? 1 + (gamma > 2) : 0, 1, some);
     for (k = 0; k < n && focal; k += LOSSV_N) {
         const lossv_elements y =
@@ -3385,14 +3593,13 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *
             l = lossv_if_eq(y.on, one, l, zero);
             slope = lossv_if_eq(y.on, one, slope, zero);
         }
-        part = lossv_add(part, l);
+        part[k / LOSSV_N % LOSSV_SUMS] = lossv_add(part[k / LOSSV_N % LOSSV_SUMS], l);
         lossv_store(strip->log + k, LOSSV_N, l);
         if (!plain && at->loss != NULL) lossv_store(at->loss + i + k, m, l);
         if (grad == NULL) continue;
         if (!plain && job->accumulate) slope = lossv_add(lossv_load(grad + k, m, 0), slope);
         lossv_store(grad + k, m, slope);
     }
-    return part;
 }
 
 /* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum of its losses. */
@@ -3401,27 +3608,29 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     const int plain = at->q == NULL && !job->ignored && !job->accumulate && at->loss == NULL &&
                       job->weight == NULL && job->positive == NULL && job->upstream == NULL;
     lossv_strip strip;
-    lossv_pair total = {lossv_set(0), lossv_set(0)};
+    lossv_pair total[LOSSV_SUMS];
     lossi_sum large = {0, 0}, sum;
-    size_t i, k;
+    size_t i, k, a;
+    for (a = 0; a < LOSSV_SUMS; a++) total[a].high = total[a].low = lossv_set(0);
     strip.on[0] = strip.low[0] = strip.power[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const grad = job->stream ? strip.grad : at->grad != NULL ? at->grad + i : NULL;
-        lossv part;
+        lossv part[LOSSV_SUMS];
+        int much = 0;
         if (plain && n % LOSSV_N == 0)
-            part = LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1, part);
         else
-            part = LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0, part);
 #if LOSSV_N > 1
         if (job->stream) LOSSI_FN(stream_out)(at->grad + i, grad, n);
 #endif
-        if (lossv_any_lt(lossv_set(1.2089258e24f),
-                         part)) { /* 2^80: a float might not hold the sum */
+        for (a = 0; a < LOSSV_SUMS; a++) much |= lossv_any_lt(lossv_set(1.2089258e24f), part[a]);
+        if (much) { /* 2^80: a float might not hold the sum */
             for (k = 0; k < n; k++) lossi_add(&large, (losses_wide)strip.log[k]);
-            part = lossv_set(0);
+            for (a = 0; a < LOSSV_SUMS; a++) part[a] = lossv_set(0);
         }
-        lossv_accumulate(&total, part);
+        for (a = 0; a < LOSSV_SUMS; a++) lossv_accumulate(total + a, part[a]);
     }
     sum = LOSSI_FN(sum)(total);
     lossi_add(&sum, large.high);
@@ -3438,8 +3647,9 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
     const int some = !plain && (n % LOSSV_N != 0 || job->ignored);
-    lossv V_part = zero, I_part = zero;
-    size_t k;
+    lossv V_part[LOSSV_SUMS], I_part[LOSSV_SUMS];
+    size_t k, a;
+    for (a = 0; a < LOSSV_SUMS; a++) V_part[a] = I_part[a] = zero;
     LOSSI_FN(strip_at)(strip, job, at, i, n, 0, 0, some);
     for (k = 0; k < n; k += LOSSV_N) {
         const size_t m = some ? n - k : LOSSV_N;
@@ -3450,13 +3660,16 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
             right = lossv_if_eq(y.on, one, right, zero);
             wrong = lossv_if_eq(y.on, one, wrong, zero);
         }
-        I_part = lossv_add(I_part, right);
-        V_part = lossv_add(V_part, wrong);
+        a = k / LOSSV_N % LOSSV_SUMS;
+        I_part[a] = lossv_add(I_part[a], right);
+        V_part[a] = lossv_add(V_part[a], wrong);
         if (bump != NULL)
             lossv_store(bump + k, m, lossv_mul(y.small, lossv_mul(y.inverse, y.sign)));
     }
-    lossv_accumulate(I, I_part);
-    lossv_accumulate(V, V_part);
+    for (a = 0; a < LOSSV_SUMS; a++) {
+        lossv_accumulate(I + a, I_part[a]);
+        lossv_accumulate(V + a, V_part[a]);
+    }
 }
 
 /* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
@@ -3464,7 +3677,7 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
 LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
-    lossv_pair V = {lossv_set(0), lossv_set(0)}, I = V;
+    lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS];
     const int hard = at->q == NULL, stored = at->grad != NULL && !job->accumulate;
     const int plain = hard && !job->ignored;
     lossv_strip strip;
@@ -3473,14 +3686,18 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
     losses_wide v, i2, d, K;
     float loss, K2;
     size_t i, k;
+    for (k = 0; k < LOSSV_SUMS; k++) {
+        V[k].high = V[k].low = zero;
+        I[k] = V[k];
+    }
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const bump = stored ? at->grad + i : NULL;
         if (plain && n % LOSSV_N == 0)
-            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 1, &V, &I);
+            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 1, V, I);
         else
-            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
+            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
     }
     sum = LOSSI_FN(sum)(V); /* B V, B I */
     v = lossi_total(&sum);
@@ -3507,7 +3724,7 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         const int some = n % LOSSV_N != 0 || job->ignored;
         float *const to = at->grad + i;
         float *const bump = stored ? to : strip.grad;
-        if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, &V, &I);
+        if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
         if (plain && stored && !some) { /* nothing to look at in each block */
             for (k = 0; k < n; k += LOSSV_N) {
                 const lossv y = lossv_load_all(to + k), c = lossv_if_lt(y, zero, c1, c0);
@@ -3593,27 +3810,44 @@ LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_
     return LOSSI_FN(mask)(grad, x, losses_u8(mask), 0, n, 0, 0, smooth, u, 0);
 }
 #else
+LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t t, float gamma,
+                             float u, int focal)
+{
+    const int64_t target = (int64_t)t;
+    float loss[LOSSV_N], tile[LOSSI_FEW * LOSSV_N];
+    lossi_job job = lossi_textbook(focal ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY,
+                                   losses_rows(1, classes), losses_i64(&target), grad, x, u);
+    lossv_group g;
+    g.at = lossi_at(&job, 0, classes, 1, 0, loss);
+    g.terms = grad;
+    g.terms_step = classes;
+    g.soon = g.soon_grad = g.soon_q = NULL;
+    g.soon_step = 0;
+    job.gamma = gamma;
+    if (classes > LOSSI_FEW) {
+        LOSSI_FN(take_as)(&job, &g, 1, 1, 0, focal);
+        return loss[0];
+    }
+    g.at.x_step = g.at.grad_step = g.terms_step = LOSSV_N; /* as in rows: turned */
+    g.at.x = tile;
+    g.soon = tile;
+    if (grad != NULL) g.at.grad = g.terms = tile;
+    LOSSI_FN(turn)(tile, LOSSV_N, x, classes, 1, classes);
+    LOSSI_FN(take_as)(&job, &g, 1, 0, 0, focal);
+    if (grad != NULL) LOSSI_FN(turn_back)(grad, classes, tile, LOSSV_N, 1, classes);
+    return loss[0];
+}
+
 LOSSI_KERNEL float LOSSI_FN(cross_entropy_row)(float *grad, const float *x, size_t classes,
                                                size_t t, float u)
 {
-    const int64_t target = (int64_t)t;
-    const lossi_job job = lossi_textbook(LOSSI_CROSS_ENTROPY, losses_rows(1, classes),
-                                         losses_i64(&target), grad, x, u);
-    float loss = 0;
-    LOSSI_FN(rows)(&job, 0, 1, &loss);
-    return loss;
+    return LOSSI_FN(row)(grad, x, classes, t, 0, u, 0);
 }
 
 LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t classes, size_t t,
                                        float gamma, float u)
 {
-    const int64_t target = (int64_t)t;
-    lossi_job job =
-        lossi_textbook(LOSSI_FOCAL, losses_rows(1, classes), losses_i64(&target), grad, x, u);
-    float loss = 0;
-    job.gamma = gamma;
-    LOSSI_FN(rows)(&job, 0, 1, &loss);
-    return loss;
+    return LOSSI_FN(row)(grad, x, classes, t, gamma, u, 1);
 }
 
 LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n,
@@ -3680,6 +3914,7 @@ static const lossi_kernels lossi_base = {
 #undef LOSSV_PLAIN
 #undef LOSSV_R
 #undef LOSSV_STRIP
+#undef LOSSV_SUMS
 #undef LOSSV_W
 #undef lossr
 #undef lossr_add
@@ -3692,9 +3927,14 @@ static const lossi_kernels lossi_base = {
 #undef lossr_exponent
 #undef lossr_float
 #undef lossr_fma
+#undef lossr_fma_by
+#undef lossr_fma_plus
 #undef lossr_fnma
+#undef lossr_greater
 #undef lossr_i64
 #undef lossr_if
+#undef lossr_if_eq
+#undef lossr_if_lt
 #undef lossr_i32
 #undef lossr_load
 #undef lossr_load_part
@@ -3717,6 +3957,7 @@ static const lossi_kernels lossi_base = {
 #undef lossr_sub
 #undef lossr_u8
 #undef LOSSI_BATCH
+#undef LOSSI_TILE
 #undef LOSSI_NAME
 #undef LOSSI_FN
 #undef LOSSI_TARGET

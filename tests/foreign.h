@@ -1,6 +1,6 @@
 /* What tests/hash.c needs of a system: foreign_write and an entry that calls foreign_main. With a C
- * library that is stdio and main; without one, system calls of Linux; on WebAssembly a text that the
- * host reads. */
+ * library that is stdio and main; without one, system calls of Linux; on a Cortex-M what the debugger or
+ * QEMU prints; on WebAssembly a text that the host reads. */
 #ifndef FOREIGN_H
 #define FOREIGN_H
 #include <stddef.h>
@@ -68,6 +68,28 @@ static void foreign_write(const char *text, size_t size)
 
 __attribute__((export_name("status"))) int foreign_status(void) { return foreign_main(); }
 __attribute__((export_name("text"))) const char *foreign_get(void) { return foreign_text; }
+
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+int main(void); /* called by examples/firmware/start.c */
+
+static void foreign_write(const char *text, size_t size)
+{
+    char part[128]; /* each call is an interrupt of QEMU: a line at a time */
+    size_t i;
+    while (size > 0) {
+        for (i = 0; i < sizeof part - 1 && i < size; i++) part[i] = text[i];
+        part[i] = 0;
+        {
+            register uint32_t r0 __asm__("r0") = 0x04; /* SYS_WRITE0 */
+            register const char *r1 __asm__("r1") = part;
+            __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+        }
+        text += i;
+        size -= i;
+    }
+}
+
+int main(void) { return foreign_main(); }
 
 #else
 static long foreign_call(long number, long a, long b, long c)
