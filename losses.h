@@ -3009,17 +3009,35 @@ static float LOSSI_FN(log_two)(float u, float c, float shift, float *low)
     return high;
 }
 
+/* (a - q b) / b for q = fl(a / b) */
+LOSSI_OP float LOSSI_FN(division_error)(float a, float q, float b)
+{
+    const float q1 = LOSSI_FN(top_lane)(q), b1 = LOSSI_FN(top_lane)(b), q2 = lossr_sub(q, q1);
+    const float b2 = lossr_sub(b, b1);
+    const float r = lossr_fnma(q2, b1, lossr_fnma(q1, b2, lossr_fnma(q1, b1, a)));
+    return lossr_div(lossr_fnma(q2, b2, r), b);
+}
+
 /* B s^gamma and l for s = S / (1 + S) and l = log(1 + S), from T = B S and its relative error.
- * Identity: s^gamma = e^(gamma (log S - l)), with both logs as pairs and their products split as in power. */
+ * Identity: s^gamma = e^(gamma log s), log s = log S - l, or for S > 1, where that would cancel,
+ * -log(1 + 1/S); with the logs as pairs and their products split as in power. */
 LOSSI_OP float LOSSI_FN(focus_lane)(float T, float error, float gamma, float *l)
 {
     const float S = lossr_mul(T, LOSSV_1_B), u = lossr_add(1.f, S), g1 = LOSSI_FN(top_lane)(gamma);
     float L_low, K_low, K, L, x, y, rest;
     L = lossr_fma(error, S, lossr_sub(S, lossr_sub(u, 1.f)));
     L = LOSSI_FN(log_two)(u, lossr_div(L, u), 0, &L_low);
-    K = LOSSI_FN(log_two)(T, error, -40.f, &K_low);
-    x = lossr_sub(K, L);
-    rest = lossr_add(lossr_sub(lossr_sub(K, x), L), lossr_sub(K_low, L_low));
+    if (S > 1) {
+        const float R = lossr_div(LOSSV_B, T), v = lossr_add(1.f, R);
+        K = lossr_fnma(error, R, LOSSI_FN(division_error)(LOSSV_B, R, T));
+        K = lossr_div(lossr_add(lossr_sub(R, lossr_sub(v, 1.f)), K), v);
+        x = -LOSSI_FN(log_two)(v, K, 0, &rest);
+        rest = -rest;
+    } else {
+        K = LOSSI_FN(log_two)(T, error, -40.f, &K_low);
+        x = lossr_sub(K, L);
+        rest = lossr_add(lossr_sub(lossr_sub(K, x), L), lossr_sub(K_low, L_low));
+    }
     *l = lossr_add(L, L_low);
     y = LOSSI_FN(top_lane)(x);
     rest = lossr_fma(gamma, rest, lossr_mul(lossr_sub(gamma, g1), x));
@@ -3029,15 +3047,6 @@ LOSSI_OP float LOSSI_FN(focus_lane)(float T, float error, float gamma, float *l)
     rest = lossr_sub(rest, lossr_sub(x, y));
     y = LOSSI_FN(exp_two)(x, LOSSV_MAGIC + 127 + 40, &K);
     return lossr_add(y, lossr_fma(y, rest, K));
-}
-
-/* (a - q b) / b for q = fl(a / b) */
-LOSSI_OP float LOSSI_FN(division_error)(float a, float q, float b)
-{
-    const float q1 = LOSSI_FN(top_lane)(q), b1 = LOSSI_FN(top_lane)(b), q2 = lossr_sub(q, q1);
-    const float b2 = lossr_sub(b, b1);
-    const float r = lossr_fnma(q2, b1, lossr_fnma(q1, b2, lossr_fnma(q1, b1, a)));
-    return lossr_div(lossr_fnma(q2, b2, r), b);
 }
 
 /* A position of cross-entropy or focal, its classes k apart. Stores to grad, or adds. Returns the loss. */
@@ -3107,14 +3116,15 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
     if (grad != NULL) { /* u E_j / all, in an order in which E_j u is not too large for a float */
         all = lossr_div(1.f, all);
         if (lossi_bits(u) << 1 >= 0x7f000000u) all = lossr_mul(all, u), u = 1;
-        if (accumulate)
+        if (accumulate) {
             for (p = x, g = grad; classes > 0; classes--, p += k, g += k) {
                 const float e = LOSSI_FN(exp_one)(lossr_sub(*p, a), step);
                 if (p != at) *g = lossr_add(*g, lossr_mul(lossr_mul(e, u), all));
             }
-        else
+        } else {
             LOSSI_UNROLL(4)
-        for (g = grad; classes > 0; classes--, g += k) *g = lossr_mul(lossr_mul(*g, u), all);
+            for (g = grad; classes > 0; classes--, g += k) *g = lossr_mul(lossr_mul(*g, u), all);
+        }
         g = grad + t * k;
         u = lossr_mul(lossr_mul(others, u), all);
         *g = accumulate ? lossr_sub(*g, u) : -u;

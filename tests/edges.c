@@ -1102,6 +1102,30 @@ static void check_row(const row *r)
     CHECK(memcmp(grad, want, r->n * sizeof *grad) == 0);
 }
 
+/* Two classes, the target `behind` by some: s = 1 / (1 + e^-behind), and the loss is s^gamma log(1 + e^behind).
+ * A large gamma asks for log s = -log1p(e^-behind) to all its digits; where it is too small to have more than
+ * a float, gamma log s ulp are added. */
+static void focal_of_large_gamma(void)
+{
+    static const float behinds[] = {-5, -1, 0, 1, 3, 7, 12, 17, 25, 30};
+    static const float gammas[] = {2, 30, 1e4f, 1e9f, 1e12f, 1e30f, FLT_MAX};
+    size_t b, g;
+    for (b = 0; b < COUNT(behinds); b++) {
+        for (g = 0; g < COUNT(gammas); g++) {
+            const float x[2] = {behinds[b], 0};
+            const double behind = (double)behinds[b], gamma = (double)gammas[g];
+            const double log_s = behind > 0 ? -log1p(exp(-behind)) : behind - log1p(exp(behind));
+            const double want = exp(gamma * log_s) * log1p(exp(behind));
+            float grad[2], loss;
+            check_case("focal, target behind by %g, gamma %g", behind, gamma);
+            loss = losses_focal_row(grad, x, 2, 1, gammas[g], 1);
+            CHECK_NEAR((double)loss, want,
+                       (4 - gamma * log_s) * (double)FLT_EPSILON * want + 1.5e-45);
+            CHECK(grad[0] >= 0 && grad[1] <= 0); /* and not NaN */
+        }
+    }
+}
+
 static void rows_as_calls(void)
 {
     static const float gammas[] = {0, 0.5f, 1, 2, 3.7f, FLT_MAX}, smooths[] = {1e-3f, 1, 40};
@@ -1306,6 +1330,7 @@ void test_edges(void)
     }
     every_loss(0);
     rows_as_calls();
+    focal_of_large_gamma();
     any_mask_value();
     small_alpha();
     tiny_target();
