@@ -35,9 +35,10 @@ def bodies():
             comment = '*/' not in bare if comment else True
             continue
         if re.match(r'#if', bare): other.append(bare)
+        elif re.match(r'#else', bare): other[-1] = '#!' if re.search('lossr_(u8|quads)', other[-1]) else bare
         elif re.match(r'#el', bare): other[-1] = bare
         elif re.match(r'#endif', bare): other.pop()
-        foreign = any(re.search(r'_MSC_VER|LOSSI_X87|NEON|AVX|RVV|VSX|WASM|__clang__|lossr_part|LOSSV_FUSED$', o) and
+        foreign = '#!' in other or any(re.search(r'_MSC_VER|LOSSI_X87|NEON|AVX|RVV|VSX|WASM|__clang__|lossr_part|LOSSV_FUSED$', o) and
                       not o.startswith('#if !') and o != '#else' for o in other)
         inside = depth > 0 and not bare.startswith('#') and 'extern "C"' not in bare
         if inside and not foreign and number > 360:
