@@ -22,7 +22,8 @@ measure() {
     done
     clang-19 -std=c99 -O1 $instrument "$@" -c library.c -o $out/$label.library.o 2>$out/$label.log ||
         { cat $out/$label.log; exit 1; }
-    unsupported="$unsupported$(grep -A 1 'unsupported MC/DC' $out/$label.log)"
+    unsupported="$unsupported$(grep -A 1 'unsupported MC/DC' $out/$label.log)
+"
     clang-19 -fprofile-instr-generate $objects $out/$label.library.o -o $out/$label -lm || exit 1
     LLVM_PROFILE_FILE=$out/$label.raw $out/$label --quick >$out/$label.log || { cat $out/$label.log; exit 1; }
     llvm-profdata-19 merge $out/$label.raw -o $out/$label.profile || exit 1
