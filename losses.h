@@ -3021,7 +3021,7 @@ LOSSI_OP float LOSSI_FN(division_error)(float a, float q, float b)
 /* B s^gamma and l for s = S / (1 + S) and l = log(1 + S), from T = B S and its relative error.
  * Identity: s^gamma = e^(gamma log s), log s = log S - l, or for S > 1, where that would cancel,
  * -log(1 + 1/S); with the logs as pairs and their products split as in power. */
-LOSSI_OP float LOSSI_FN(focus_lane)(float T, float error, float gamma, float *l)
+static LOSSI_APART float LOSSI_FN(focus_lane)(float T, float error, float gamma, float *l)
 {
     const float S = lossr_mul(T, LOSSV_1_B), u = lossr_add(1.f, S), g1 = LOSSI_FN(top_lane)(gamma);
     float L_low, K_low, K, L, x, y, rest;

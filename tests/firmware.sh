@@ -203,7 +203,7 @@ END {
     gate("losses_cross_entropy_row", "text", text[b "cross_entropy_row"], 560, 568)
     gate("three row functions", "text", text[b "all"], 1152, 2310)
     split("cross_entropy_row focal_row dice_mask", name, " ")
-    for (k = 1; k <= 3; k++) gate("losses_" name[k], "stack", stack[b name[k]], 64, 68)
+    for (k = 1; k <= 3; k++) gate("losses_" name[k], "stack", stack[b name[k]], 64, 96)
     b = "M4F gcc O2 losses_"
     gate("losses_cross_entropy_row", "instructions per class", each[b "cross_entropy_row"], 48, 51.5)
     gate("losses_dice_mask", "instructions per pixel", each[b "dice_mask"], 58, 69)
