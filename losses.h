@@ -311,6 +311,72 @@ LOSSES_API float losses_focal_row(float *grad, const float *logits, size_t class
 LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_t *mask,
                                   size_t pixels, float smooth, float upstream);
 
+#ifndef LOSSES_NO_DOUBLE
+/* --- partial results ----------------------------------------------------------------------------
+ * For logits that are never in one place: a vocabulary that is made a block at a time, or stands on
+ * several machines. Four verbs, on states that are zeroed before anything is folded:
+ *     losses_partial_fold            takes a block of classes into states, one for each position
+ *     losses_partial_merge           takes states into states, of the same positions and of other classes
+ *     losses_partial_cross_entropy,
+ *     losses_partial_focal           make losses of states that have every class, once, and leave in the
+ *                                    states what the gradient needs; the sums stay as they are
+ *     losses_partial_gradient        writes the gradient of a block from such states and its logits
+ * The arguments are those of the whole call, to all four the same ones, of which each reads what concerns
+ * it: the fold label_smoothing and class_weight, the finish all but grad, the gradient accumulate. What
+ * they describe is the block: shape.classes counts its classes, logits, grad and probabilities are its own.
+ * Class indices and class weights are those of the whole.
+ *
+ *     losses_partial states[N] = {0};
+ *     for each block: losses_partial_fold(states, x, y, losses_rows(N, n), losses_block{first, C}, &o);
+ *     (many machines: losses_partial_merge as the operation of an all-reduce)
+ *     losses_partial_cross_entropy(&loss, states, y, losses_rows(N, n), losses_block{0, C}, &o);
+ *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, &o);
+ *
+ * Any blocks, folded and merged in any order, give what the whole call gives, values within 4 ulp of it and
+ * gradients within 32, or where their terms cancel 4 * 2^-24 of the largest; the bits depend on blocks
+ * and order. States can be sent as bytes between like machines. Errors, NaN, ignored and empty as in the
+ * whole call; a block outside of the classes, or a state without every class at the finish, is
+ * LOSSES_BAD_SHAPE. Cost: the fold that of the value of the block, the gradient one exp per logit more.
+ * Source: the merge of two softmax sums is that of Milakov & Gimelshein 2018. */
+
+typedef struct losses_block {
+    size_t first;   /* its first class */
+    size_t classes; /* of the whole */
+} losses_block;
+
+/* Of one position. With t_c the target terms w_c q'_c of the whole call, without that of a class index: */
+typedef struct losses_partial {
+    double sum; /* of e^(x_c) over classes but the target or r, times a power of two or e^(-x_r) */
+    double margins; /* label smoothing and probabilities: sum t_c (x_r - x_c) */
+    double rest;    /* and sum t_c over the classes but r */
+    double t_r;
+    double slope;   /* after the finish: of the gradient in e^(x_c) */
+    size_t folded;  /* classes */
+    size_t r;       /* that with the greatest logit, where it is kept apart */
+    float x_r, x_t; /* the scale of the sum, or logit of r; logit of the target, or 0 */
+    float at_r, less_t,
+        u; /* after the finish: gradient of r or the target, of the latter, upstream */
+} losses_partial;
+
+LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float *logits,
+                                             losses_targets targets, losses_shape shape,
+                                             losses_block block, const losses_options *options);
+LOSSES_API losses_status losses_partial_merge(losses_partial *states, const losses_partial *others,
+                                              size_t count);
+LOSSES_API losses_status losses_partial_cross_entropy(float *loss, losses_partial *states,
+                                                      losses_targets targets, losses_shape shape,
+                                                      losses_block block,
+                                                      const losses_options *options);
+LOSSES_API losses_status losses_partial_focal(float *loss, losses_partial *states,
+                                              losses_targets targets, losses_shape shape,
+                                              losses_block block, float gamma,
+                                              const losses_options *options);
+LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_partial *states,
+                                                 const float *logits, losses_targets targets,
+                                                 losses_shape shape, losses_block block,
+                                                 const losses_options *options);
+#endif
+
 #ifndef LOSSES_NO_REFERENCE
 /* --- the same in double, plain and slow: the specification --------------------------------------
  * Float targets, weights, upstream and log_sum_exp stay float. Within 100 * 2^-53 of the exact result
@@ -579,6 +645,11 @@ typedef struct lossi_job {
     float *log_sum_exp;
     float *losses; /* or NULL: each loss */
     lossi_sum sum; /* out: of the losses */
+#ifndef LOSSES_NO_DOUBLE
+    losses_partial *states;         /* or NULL: of a block of classes, to be folded into */
+    const losses_partial *finished; /* or NULL: for its gradient */
+    size_t block;                   /* its first class */
+#endif
 } lossi_job;
 
 /* Some positions of a softmax call, or one plane of the others: what a kernel works on at a time. */
@@ -643,6 +714,11 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     job.factor = factor;
     job.log_sum_exp = job.losses = NULL;
     job.sum.high = job.sum.low = 0;
+#ifndef LOSSES_NO_DOUBLE
+    job.states = NULL;
+    job.finished = NULL;
+    job.block = 0;
+#endif
     return job;
 }
 
@@ -784,6 +860,137 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
     if (l < count) even = lossi_w(even + (losses_wide)loss[l]);
     lossi_add(&job->sum, lossi_w(even + odd));
 }
+
+#define LOSSI_NEAR 300.f
+
+#ifndef LOSSES_NO_DOUBLE
+/* --- partial results: the scalars ---------------------------------------------------------------
+ * The terms of a state are e^(x - anchor) 2^-k with its scale x_r: anchor 0 and k = x_r / ln 2 rounded up to
+ * LOSSI_NEAR, so that the terms of states with common logits differ by a power of two; x_r and 0 beyond. */
+
+/* e^x 2^k for x below 700; 0 below 2^-1022. Within 2^-50: Taylor's series of |r| <= ln(2) / 2. */
+static double lossi_exp(double x, double k)
+{
+    static const double lossi_terms[] = {1,
+                                         1,
+                                         1. / 2,
+                                         1. / 6,
+                                         1. / 24,
+                                         1. / 120,
+                                         1. / 720,
+                                         1. / 5040,
+                                         1. / 40320,
+                                         1. / 362880,
+                                         1. / 3628800,
+                                         1. / 39916800,
+                                         1. / 479001600,
+                                         1. / 6227020800};
+    union {
+        uint64_t u;
+        double f;
+    } power;
+    double n, r, y = 0;
+    int i;
+    if (!(x > -1e4)) return x < 0 ? 0 : x;
+    n = (double)(int32_t)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
+    r = lossi_w(lossi_w(x - lossi_w(n * 6.93147180369123816490e-1)) -
+                lossi_w(n * 1.90821492927058770002e-10));
+    for (i = 13; i >= 0; i--) y = lossi_w(lossi_w(y * r) + lossi_terms[i]);
+    n += k;
+    if (!(n > -1022)) return 0;
+    power.u = (uint64_t)(1023 + (int64_t)(n < 1023 ? n : 1023)) << 52;
+    return lossi_w(y * power.f);
+}
+
+/* log(u) + rest, u positive and normal. Identity: u = 2^n f, z = (f - 1) / (f + 1): n ln 2 + 2 atanh z, by its
+ * series up to z^21 for |z| < 0.172. */
+static double lossi_log(double u, double rest)
+{
+    double z, w, y = 0, n;
+    int i;
+    union {
+        uint64_t u;
+        double f;
+    } f;
+    if (!(u >= DBL_MIN) || u > DBL_MAX) return u;
+    f.f = u;
+    n = (double)((int32_t)((f.u + 0x95f6400000000u) >> 52) - 1023); /* f from 0.708 to 1.416 */
+    f.u -= (uint64_t)(int64_t)n << 52;
+    z = lossi_w(lossi_w(f.f - 1) / lossi_w(f.f + 1));
+    w = lossi_w(z * z);
+    for (i = 21; i > 1; i -= 2) y = lossi_w(lossi_w(y + lossi_w(1. / i)) * w);
+    z = lossi_w(2 * z);
+    y = lossi_w(lossi_w(z * y) + lossi_w(lossi_w(n * 1.90821492927058770002e-10) + rest));
+    return lossi_w(lossi_w(n * 6.93147180369123816490e-1) + lossi_w(z + y));
+}
+
+/* log(1 + x), x >= 0. Identity: 1 + x = u + error, log(1 + x) = log u + error / u. */
+static double lossi_log1p(double x)
+{
+    const double u = lossi_w(1 + x), error = lossi_w(x - lossi_w(u - 1));
+    return u > 1 && u <= DBL_MAX ? lossi_log(u, lossi_w(error / u)) : x;
+}
+
+static double lossi_anchor(float x_r)
+{
+    return x_r < LOSSI_NEAR && x_r > -LOSSI_NEAR ? 0 : (double)x_r;
+}
+
+static double lossi_power(float x_r) /* k */
+{
+    const double k = ((double)x_r - lossi_anchor(x_r)) * 1.4426950408889634;
+    return k == k ? (double)(int32_t)(k + (k < 0 ? -0.5 : 0.5)) : 0;
+}
+
+/* e^x in the terms of a state of scale x_r; 0 for -inf, whatever the scale */
+static double lossi_term(float x, float x_r)
+{
+    if (x < -FLT_MAX) return 0;
+    return lossi_exp((double)x - lossi_anchor(x_r), -lossi_power(x_r));
+}
+
+#define LOSSI_NONE SIZE_MAX /* for r: no class is kept apart */
+
+/* Takes what other classes gave into a state. The greater scale stays, and with it its r; the other r becomes one
+ * of the classes. */
+static void lossi_merge(losses_partial *state, const losses_partial *other)
+{
+    losses_partial y = *state, less = *other;
+    const double x_t = lossi_w((double)y.x_t + (double)less.x_t);
+    double all, d;
+    if (less.folded == 0) return;
+    if (y.folded == 0 || less.x_r > y.x_r || (!(less.x_r < y.x_r) && less.r < y.r)) {
+        const losses_partial swap = y;
+        y = less;
+        less = swap;
+    }
+    if (less.folded > 0) {
+        d = less.x_r < -FLT_MAX ? 0
+                                : lossi_exp(lossi_anchor(less.x_r) - lossi_anchor(y.x_r),
+                                            lossi_power(less.x_r) - lossi_power(y.x_r));
+        y.sum = lossi_w(y.sum + lossi_w(less.sum * d));
+        if (less.r != LOSSI_NONE) y.sum = lossi_w(y.sum + lossi_term(less.x_r, y.x_r));
+        all = lossi_w(less.rest + less.t_r);
+        y.rest = lossi_w(y.rest + all);
+        d = less.x_r < y.x_r ? (double)y.x_r - (double)less.x_r : 0;
+        y.margins = lossi_w(y.margins + less.margins);
+        if (all > 0 || all < 0) y.margins = lossi_w(y.margins + lossi_w(all * d));
+    }
+    y.folded = state->folded + other->folded;
+    y.x_t = (float)x_t;
+    y.slope = state->slope;
+    y.at_r = state->at_r;
+    y.less_t = state->less_t;
+    y.u = state->u;
+    *state = y;
+}
+#endif
+
+#ifdef LOSSES_NO_DOUBLE
+#define LOSSI_IN_BLOCKS(job) 0
+#else
+#define LOSSI_IN_BLOCKS(job) ((job)->states != NULL || (job)->finished != NULL)
+#endif
 
 #define LOSSI_JOIN2(a, b, c) a##b##_##c
 #define LOSSI_JOIN(a, b, c)  LOSSI_JOIN2(a, b, c)
@@ -1843,7 +2050,6 @@ LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, 
  * x_j - x_r is never rounded: e^(x_j) and e^(x_r) are reduced separately and meet as powers of two, with
  * k = x_r / ln 2 rounded; beyond LOSSI_NEAR, where that would lose bits, x_j - x_r is exact. */
 #define LOSSI_AHEAD 30.f
-#define LOSSI_NEAR  300.f
 #define LOSSI_TINY  7.8886091e-31f /* 2^-100 */
 
 /* x_r and what follows from it */
@@ -2674,8 +2880,8 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossi_place *at = &g->at;
     const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
-    const size_t r = along ? g->r[l] : 0, t = along ? g->t[l] : 0;
-    const float old = job->accumulate && along ? v.grad[r] : 0;
+    const size_t r = along ? g->r[l] : 0, t = along ? g->t[l] : 0, classes = job->shape.classes;
+    const float old = job->accumulate && along && r < classes ? v.grad[r] : 0;
     const lossv K = along ? lossv_set(g->K[l]) : lossv_load_all(g->K);
     const lossv K2 = along ? lossv_set(g->K2[l]) : lossv_load_all(g->K2);
     const lossv K3 = !soft ? zero : along ? lossv_set(g->K3[l]) : lossv_load_all(g->K3);
@@ -2690,7 +2896,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     size_t i = 0;
     if (along || !job->ignored) { /* nothing to look at in each block */
         const size_t end = lossi_least(v.full, LOSSI_EXACT);
-        const int add = job->accumulate, again = add && v.terms == NULL;
+        const int add = job->accumulate, again = v.terms == NULL;
         for (; i < end; i++) {
             lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
             if (again) {
@@ -2736,12 +2942,13 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
         if (job->accumulate) y = lossv_add(lossv_load(to, n, 0), y);
         lossv_store(to, n, y);
     }
-    if (along) {
-        v.grad[r] = job->accumulate ? old + g->g[l] : g->g[l];
-        if (at->q == NULL && r != t) v.grad[t] -= g->g_t[l];
+    if (along) { /* r and t of a block may be elsewhere */
+        if (r < classes) v.grad[r] = job->accumulate ? old + g->g[l] : g->g[l];
+        if (at->q == NULL && r != t && t < classes) v.grad[t] -= g->g_t[l];
     } else if (at->q == NULL && g->moved) {
         for (i = 0; i < at->count; i++)
-            if (g->on[i] > 0 && g->r[i] != g->t[i]) v.grad[g->t[i] * v.grad_step + i] -= g->g_t[i];
+            if (g->on[i] > 0 && g->r[i] != g->t[i] && g->t[i] < classes)
+                v.grad[g->t[i] * v.grad_step + i] -= g->g_t[i];
     }
 }
 
@@ -2814,15 +3021,142 @@ LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv_g
     }
 }
 
+#ifndef LOSSES_NO_DOUBLE
+/* Reads the targets for a block of classes. To fold it: the reference is the target, where it is in the block,
+ * otherwise the scale of the state, or a class of the block where that has none. For its gradient: from the
+ * finished states. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_group *g, int along,
+                                                    int soft)
+{
+    const lossi_place *at = &g->at;
+    const size_t classes = job->shape.classes;
+    const int index = at->q == NULL;
+    size_t greatest[LOSSV_N] = {0}, l;
+    g->terms = NULL;
+    g->known = 1;
+    g->guess = !soft;
+    g->moved = soft; /* along, a rebase sets it otherwise */
+    lossv_store(g->on, LOSSV_N, lossv_live(at->count));
+    for (l = 0; l < LOSSV_N; l++) {
+        g->t[l] = g->r[l] = LOSSI_NONE;
+        g->x_r[l] = g->K[l] = g->K2[l] = g->K3[l] = g->g[l] = g->g_t[l] = g->u[l] = 0;
+    }
+    if (index) {
+        lossi_labels(job, at->first, at->count, g->t, g->on);
+        for (l = 0; l < at->count; l++)
+            g->t[l] -= job->block; /* of no class, where it is not in here */
+    }
+    if (soft && job->finished == NULL && !along)
+        LOSSI_FN(greatest)(classes, at, at->x, 0, greatest);
+    for (l = 0; l < at->count; l++) {
+        const losses_partial *const s =
+            (job->finished != NULL ? job->finished : job->states) + at->first + l;
+        if (job->finished != NULL) {
+            const double slope = s->slope / (double)LOSSV_B;
+            const int small = slope < (double)LOSSI_TINY && slope > -(double)LOSSI_TINY;
+            const double k = lossi_power(s->x_r) * 0.6931471805599453;
+            g->x_r[l] = lossi_anchor(s->x_r) < 0 || lossi_anchor(s->x_r) > 0 ? s->x_r : (float)k;
+            if (k >= 300) g->x_r[l] = 299.99f; /* below LOSSI_NEAR, and rounded to the same power */
+            if (k <= -300) g->x_r[l] = -299.99f;
+            g->r[l] = soft ? s->r - job->block : g->t[l];
+            g->K[l] = small ? (float)(slope * 1.2676506002282294e30) : 1; /* 2^100 */
+            g->K2[l] = small ? LOSSI_TINY : (float)slope;
+            g->K3[l] = small ? 0 : (float)(slope - (double)g->K2[l]);
+            g->g[l] = s->at_r;
+            g->g_t[l] = s->less_t;
+            g->u[l] = s->u;
+        } else {
+            g->r[l] = g->t[l] < classes ? g->t[l] : s->folded > 0 ? LOSSI_NONE : 0;
+#if LOSSV_N > 1
+            if (soft && along)
+                g->r[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, classes);
+            else
+#endif
+                if (soft)
+                g->r[l] = greatest[l];
+            g->x_r[l] = g->r[l] < classes ? at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])]
+                                          : s->x_r;
+        }
+    }
+    lossv_store(g->keep, LOSSV_N, lossv_mul(lossv_load_all(g->u), lossv_set((float)job->keep)));
+    lossv_store(g->uniform, LOSSV_N,
+                lossv_mul(lossv_load_all(g->u), lossv_set((float)job->uniform)));
+    g->mark = along ? lossv_set(0) : LOSSI_FN(mark)(g->r, 0);
+    g->x_t = g->x_z = g->w = lossv_load_all(g->x_r);
+    g->m = LOSSI_FN(margin_at)(g->x_z);
+}
+
+/* Takes the sums of a block into the states. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lossv_group *g,
+                                                  int along, int soft)
+{
+    const lossi_place *at = &g->at;
+    const size_t classes = job->shape.classes;
+    const float *const w = job->weight;
+    float high[3][LOSSV_N], low[3][LOSSV_N], k[LOSSV_N];
+    size_t l;
+    lossv_store(k, LOSSV_N, g->m.k);
+    lossv_store(high[0], LOSSV_N, g->sums.S.high);
+    lossv_store(low[0], LOSSV_N, g->sums.S.low);
+    if (soft) {
+        lossv_store(high[1], LOSSV_N, g->sums.margins.high);
+        lossv_store(low[1], LOSSV_N, g->sums.margins.low);
+        lossv_store(high[2], LOSSV_N, g->sums.rest.high);
+        lossv_store(low[2], LOSSV_N, g->sums.rest.low);
+    }
+    for (l = 0; l < at->count; l++) {
+        const size_t t = g->t[l], r = g->r[l];
+        const float x_r = g->x_r[l];
+        losses_partial y = {0, 0, 0, 0, 0, 0, LOSSI_NONE, 0, 0, 0, 0, 0};
+        if (!(g->on[l] > 0)) continue;
+        y.folded = classes;
+        if (x_r <= FLT_MAX) {
+            const double unit = lossi_exp(0, (double)k[l] - 40 - lossi_power(x_r));
+            y.x_r = x_r;
+            y.sum = ((double)high[0][l] + (double)low[0][l]) * unit;
+        } else {
+            y.sum = (double)LOSSI_NAN; /* NaN or inf */
+        }
+        if (t < classes) y.x_t = at->x[LOSSI_FN(element)(along, at->x_step, l, t)];
+        if (!soft) {
+            if (r < classes && r != t) y.sum += lossi_term(x_r, y.x_r);
+        } else {
+            const losses_wide w_r = w != NULL ? (losses_wide)w[r] : 1;
+            losses_wide q_r = 0;
+            if (at->q != NULL) q_r = (losses_wide)at->q[LOSSI_FN(element)(along, at->step, l, r)];
+            y.r = job->block + r;
+            y.t_r = w_r * (job->keep * q_r + job->uniform);
+            y.rest = at->q == NULL ? job->uniform * (job->all_weight - w_r)
+                     : lossi_finite((losses_wide)high[2][l])
+                         ? (double)high[2][l] + (double)low[2][l]
+                         : (double)high[2][l];
+            y.margins = 2 * (double)high[1][l];
+            if (lossi_finite((losses_wide)high[1][l])) y.margins += 2 * (double)low[1][l];
+            if (x_r < -FLT_MAX) y.margins = 0; /* the others will tell */
+        }
+        lossi_merge(job->states + at->first + l, &y);
+    }
+}
+#endif
+
 /* Takes n groups, step by step, so that what waits in one goes on in another. */
 LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, int along, int soft,
                                 int focal)
 {
+    const int block = LOSSI_IN_BLOCKS(job), sweep = !block || g->at.grad == NULL;
     size_t i;
-    for (i = 0; i < n; i++) LOSSI_FN(begin)(job, g + i, along, soft);
     for (i = 0; i < n; i++)
+        if (block)
+            LOSSI_FN(begin_block)(job, g + i, along, soft);
+        else
+            LOSSI_FN(begin)(job, g + i, along, soft);
+    for (i = 0; i < n && sweep; i++)
         LOSSI_FN(sweep_all)(job, g + i, along, soft, focal ? 1 + (job->gamma > 2) : soft);
-    for (i = 0; i < n; i++) LOSSI_FN(finish)(job, g + i, along, soft, focal);
+    for (i = 0; i < n && sweep; i++)
+        if (block)
+            LOSSI_FN(end_block)(job, g + i, along, soft);
+        else
+            LOSSI_FN(finish)(job, g + i, along, soft, focal);
     for (i = 0; i < n && g->at.grad != NULL; i++) LOSSI_FN(gradients)(job, g + i, along, soft);
 }
 
@@ -3136,7 +3470,8 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
 LOSSI_OP int LOSSI_FN(is_plain)(const lossi_job *job)
 {
     return (job->loss & (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL)) && job->q == NULL &&
-           !(job->uniform > 0) && !(job->z_loss > 0) && job->weight == NULL && job->alpha == 1;
+           !(job->uniform > 0) && !(job->z_loss > 0) && job->weight == NULL && job->alpha == 1 &&
+           !LOSSI_IN_BLOCKS(job);
 }
 
 /* Position number i, of which class 0 stands at element j */
@@ -3291,7 +3626,8 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
 LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 {
     const losses_shape s = job->shape;
-    const int losing = !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G));
+    const int losing =
+        !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !LOSSI_IN_BLOCKS(job);
     const size_t most = LOSSV_N * LOSSI_BATCH;
     float losses[LOSSV_N * LOSSI_BATCH];
     size_t n, m, count;
@@ -3985,7 +4321,14 @@ static const lossi_kernels lossi_base = {
 #define LOSSI_WIDE_MAX DBL_MAX
 #endif
 
+typedef struct lossi_span {
+    const void *data;
+    size_t bytes;
+} lossi_span;
+
 typedef struct lossi_call {
+    size_t classes;     /* of the targets and weights: the shape's, or more than a block's */
+    lossi_span states;  /* or NULL */
     losses_shape shape; /* strides resolved */
     losses_targets targets;
     losses_options options; /* NULL and defaults resolved */
@@ -3996,11 +4339,6 @@ typedef struct lossi_call {
     int empty;                       /* the mean is over nothing */
     lossi_sum sum;
 } lossi_call;
-
-typedef struct lossi_span {
-    const void *data;
-    size_t bytes;
-} lossi_span;
 
 static int lossi_overlap(lossi_span a, lossi_span b)
 {
@@ -4070,8 +4408,8 @@ static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma
     const losses_wide most = (losses_wide)FLT_MAX;
     const int integers = call->targets.type != LOSSI_F32;
     const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
-    const int entropy = loss == LOSSI_CROSS_ENTROPY, dice = loss == LOSSI_DICE;
-    const size_t c = call->shape.classes;
+    const int entropy = (loss & LOSSI_CROSS_ENTROPY) != 0, dice = loss == LOSSI_DICE;
+    const size_t c = call->classes;
     const int reduction = (int)o->reduction;
 
     if (reduction < LOSSES_MEAN || reduction > LOSSES_NONE || (o->accumulate & ~1) ||
@@ -4081,11 +4419,11 @@ static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma
         lossi_bad_weights(o->class_weight, c,
                           loss & (LOSSI_NLL | LOSSI_CROSS_ENTROPY | LOSSI_BINARY)) ||
         lossi_bad_weights(o->positive_weight, c, loss == LOSSI_BINARY) ||
-        lossi_bad_weights(o->class_alpha, c, loss == LOSSI_FOCAL) ||
+        lossi_bad_weights(o->class_alpha, c, loss & LOSSI_FOCAL) ||
         lossi_bad_number((losses_wide)o->label_smoothing, 0, 1, entropy) ||
         lossi_bad_number((losses_wide)o->z_loss, 0, most, entropy) ||
-        lossi_bad_number((losses_wide)o->alpha, loss == LOSSI_FOCAL ? 0 : -most,
-                         loss == LOSSI_FOCAL ? most : 1, focal) ||
+        lossi_bad_number((losses_wide)o->alpha, loss & LOSSI_FOCAL ? 0 : -most,
+                         loss & LOSSI_FOCAL ? most : 1, focal) ||
         lossi_bad_number((losses_wide)o->scale, 0, most, dice) ||
         lossi_bad_number((losses_wide)o->eps, 0, most, dice) ||
         (o->log_sum_exp != NULL && !(loss & (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL))) ||
@@ -4093,7 +4431,7 @@ static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma
         return LOSSES_BAD_OPTION;
     }
     call->ignore = o->has_ignore_index ? o->ignore_index : -100;
-    if (!(o->alpha > 0 || o->alpha < 0)) o->alpha = loss == LOSSI_FOCAL ? 1.f : 0.25f;
+    if (!(o->alpha > 0 || o->alpha < 0)) o->alpha = loss & LOSSI_FOCAL ? 1.f : 0.25f;
     if (dice) {
         call->smooth = (o->scale > 0 ? (losses_wide)o->scale : 1000) *
                        (o->eps > 0 ? (losses_wide)o->eps : (losses_wide)1e-6);
@@ -4178,7 +4516,7 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
     const size_t m = call->shape.positions, n = call->shape.samples, c = call->shape.classes;
     const size_t planes = loss == LOSSI_DICE ? n * c : 1;
     const size_t each = loss == LOSSI_DICE ? m : n * m * (softmax ? 1 : c);
-    const size_t highest = softmax ? c - 1 : 1;
+    const size_t highest = softmax ? call->classes - 1 : 1;
     const float *weight = softmax && integers ? call->options.class_weight : NULL;
     size_t plane, i, end;
 
@@ -4209,11 +4547,11 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
     return LOSSES_OK;
 }
 
-/* size: of a logit, loss and gradient, that of float or double */
-static losses_status lossi_prepare(lossi_call *call, int loss, const void *losses, const void *grad,
-                                   const void *logits, size_t size, losses_targets targets,
-                                   losses_shape shape, losses_wide gamma,
-                                   const losses_options *options)
+/* size: of a logit, loss and gradient, that of float or double. call->classes and states are there. */
+static losses_status lossi_check(lossi_call *call, int loss, const void *losses, const void *grad,
+                                 const void *logits, size_t size, losses_targets targets,
+                                 losses_shape shape, losses_wide gamma,
+                                 const losses_options *options)
 {
     static const losses_options defaults = {LOSSES_MEAN, 0,    0, 0, 0,    NULL, NULL, 0,   0,
                                             0,           NULL, 0, 0, NULL, 0,    NULL, NULL};
@@ -4229,7 +4567,7 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
     if (status != LOSSES_OK) return status;
     if (extent > 0 && (logits == NULL || targets.data == NULL)) return LOSSES_BAD_POINTER;
     if (targets.type < LOSSI_U8 || targets.type > LOSSI_F32 ||
-        (targets.type == LOSSI_F32 && (loss & (LOSSI_NLL | LOSSI_FOCAL)))) {
+        (targets.type == LOSSI_F32 && (loss == LOSSI_NLL || loss == LOSSI_FOCAL))) {
         return LOSSES_BAD_TARGET;
     }
     status = lossi_options(call, loss, gamma);
@@ -4241,22 +4579,24 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
              : loss == LOSSI_DICE ? shape.samples * shape.classes
                                   : elements;
     if (call->options.reduction != LOSSES_NONE) values = 1;
-    classes = shape.classes * sizeof(float);
+    classes = call->classes * sizeof(float);
     checked = targets.type == LOSSI_F32 ? extent : loss & LOSSI_SOFTMAX ? positions : elements;
     {
         const losses_options *const o = &call->options;
         const lossi_span out[] = {{losses, values * size},
                                   {grad, extent * size},
                                   {o->log_sum_exp, positions * sizeof(float)},
-                                  {o->report, sizeof(losses_report)}};
+                                  {o->report, sizeof(losses_report)},
+                                  call->states};
         const lossi_span in[] = {
             {logits, extent * size},    {targets.data, checked * target_size[targets.type]},
             {o->class_weight, classes}, {o->positive_weight, classes},
             {o->class_alpha, classes},  {o->upstream, values * sizeof(float)},
             {options, sizeof *options}};
-        for (i = 0; i < 4; i++) {
+        for (i = 0; i < 5; i++) {
             for (k = 0; k < 7; k++) {
                 if (i == 1 && k == 0 && grad == logits && !o->accumulate) continue;
+                if (i == 4 && k == 0 && logits == call->states.data) continue;
                 if (lossi_overlap(out[i], in[k])) return LOSSES_BAD_OVERLAP;
             }
             for (k = 0; k < i; k++)
@@ -4271,6 +4611,18 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
     if (status == LOSSES_BAD_TARGET && call->options.report != NULL)
         call->options.report->bad_position = i;
     return status;
+}
+
+/* The same for all classes at once */
+static losses_status lossi_prepare(lossi_call *call, int loss, const void *losses, const void *grad,
+                                   const void *logits, size_t size, losses_targets targets,
+                                   losses_shape shape, losses_wide gamma,
+                                   const losses_options *options)
+{
+    call->classes = shape.classes;
+    call->states.data = NULL;
+    call->states.bytes = 0;
+    return lossi_check(call, loss, losses, grad, logits, size, targets, shape, gamma, options);
 }
 
 /* The factor of the gradients of loss i: upstream / D, and 0 in the mean over nothing. */
@@ -4419,9 +4771,9 @@ static losses_status lossi_end(const lossi_call *call, float *loss)
     return LOSSES_OK;
 }
 
-/* Takes a checked call through its kernel. */
-static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
-                               float gamma)
+/* The job of a checked call; first: the first class of the shape */
+static lossi_job lossi_job_of(const lossi_call *call, int loss, float *out, float *grad,
+                              const float *x, float gamma, size_t first)
 {
     const losses_options *o = &call->options;
     const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
@@ -4432,12 +4784,13 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
     job.ignore = call->ignore;
     job.ignored = call->ignored;
     job.keep = 1 - (losses_wide)o->label_smoothing;
-    job.uniform = (losses_wide)o->label_smoothing / (losses_wide)job.shape.classes;
+    job.uniform = (losses_wide)o->label_smoothing / (losses_wide)call->classes;
     if (focal) job.alpha = o->alpha;
     job.gamma = gamma < 1e30f ? gamma : 1e30f; /* the same power, and no overflow on the way */
     job.z_loss = o->z_loss;
     job.smooth = (float)call->smooth;
     job.weight = loss == LOSSI_FOCAL ? o->class_alpha : o->class_weight;
+    if (job.weight != NULL) job.weight += first;
     job.all_weight = (losses_wide)job.shape.classes;
     if (job.uniform > 0 && job.weight != NULL) {
         lossi_sum all = {0, 0};
@@ -4454,6 +4807,14 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
     job.stream = LOSSI_BASE != LOSSI_SINGLE && grad != NULL && grad != x && !o->accumulate &&
                  call->shape.samples * call->shape.classes * call->shape.positions >= LOSSI_LARGE;
     job.log_sum_exp = o->log_sum_exp;
+    return job;
+}
+
+/* Takes a checked call through its kernel. */
+static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
+                               float gamma)
+{
+    lossi_job job = lossi_job_of(call, loss, out, grad, x, gamma, 0);
     if (loss & LOSSI_SOFTMAX)
         lossi_use()->softmax(&job);
     else
@@ -4566,6 +4927,209 @@ LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logi
 {
     return lossi_loss(LOSSI_DICE, loss, grad, logits, targets, shape, 0, options);
 }
+
+#ifndef LOSSES_NO_DOUBLE
+/* --- partial results ---------------------------------------------------------------------------- */
+/* x: logits, or the states for a finish */
+static losses_status lossi_prepare_block(lossi_call *call, int loss, const void *losses,
+                                         const void *grad, const losses_partial *states,
+                                         const void *x, losses_targets targets, losses_shape shape,
+                                         losses_block block, float gamma,
+                                         const losses_options *options)
+{
+    size_t positions;
+    if (shape.classes > block.classes || block.first > block.classes - shape.classes ||
+        !lossi_fits(&positions, shape.samples, shape.positions, 0) ||
+        !lossi_fits(&call->states.bytes, positions, sizeof *states, 0)) {
+        return LOSSES_BAD_SHAPE;
+    }
+    if (positions > 0 && states == NULL) return LOSSES_BAD_POINTER;
+    call->classes = block.classes;
+    call->states.data = states;
+    return lossi_check(call, loss, losses, grad, x, sizeof(float), targets, shape,
+                       (losses_wide)gamma, options);
+}
+
+#define LOSSI_BLOCK (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL)
+
+LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float *logits,
+                                             losses_targets targets, losses_shape shape,
+                                             losses_block block, const losses_options *options)
+{
+    lossi_call call;
+    const losses_status status = lossi_prepare_block(&call, LOSSI_BLOCK, NULL, NULL, states, logits,
+                                                     targets, shape, block, 0, options);
+    if (status == LOSSES_OK) {
+        lossi_job job =
+            lossi_job_of(&call, LOSSI_CROSS_ENTROPY, NULL, NULL, logits, 3, block.first);
+        if (job.q == NULL && !(job.uniform > 0)) job.loss = LOSSI_FOCAL; /* the exact sums */
+        job.log_sum_exp = NULL;
+        job.states = states;
+        job.block = block.first;
+        lossi_use()->softmax(&job);
+    }
+    return status;
+}
+
+LOSSES_API losses_status losses_partial_merge(losses_partial *states, const losses_partial *others,
+                                              size_t count)
+{
+    lossi_span a, b;
+    size_t i;
+    if (!lossi_fits(&a.bytes, count, sizeof *states, 0)) return LOSSES_BAD_SHAPE;
+    if (count > 0 && (states == NULL || others == NULL)) return LOSSES_BAD_POINTER;
+    a.data = states;
+    b.data = others;
+    b.bytes = a.bytes;
+    if (lossi_overlap(a, b)) return LOSSES_BAD_OVERLAP;
+    for (i = 0; i < count; i++) lossi_merge(states + i, others + i);
+    return LOSSES_OK;
+}
+
+/* a * b, where a = 0 makes an infinite b count as nothing */
+static double lossi_product(double a, double b) { return a > 0 || a < 0 || b != b ? a * b : 0; }
+
+/* Finishes the state of position i, of target t (t = classes: probabilities). Returns the loss. With
+ * s = 1 - p of the class that is kept apart; see finish and slopes of PART 4. */
+static double lossi_finish_state(const lossi_call *call, losses_partial *y, size_t t, size_t i,
+                                 const float *gamma)
+{
+    const losses_options *const o = &call->options;
+    const int index = t < call->classes, soft = !index || o->label_smoothing > 0;
+    const float *const w = gamma != NULL ? o->class_alpha : o->class_weight;
+    const double u = (double)(float)lossi_factor(call, i), z = (double)o->z_loss;
+    const double x_r = (double)y->x_r, x_t = (double)y->x_t;
+    double w_t = 0, S, L, A, s, p, loss, lse, Z, all;
+    if (index) w_t = w != NULL ? (double)w[t] : 1;
+    if (y->x_r < -FLT_MAX) y->sum = (double)LOSSI_NAN; /* all are -inf */
+    y->u = (float)u;
+    y->less_t = 0;
+    if (soft) {
+        const double e = lossi_term(y->x_r, y->x_r);
+        const int leads = y->r == t;
+        w_t *= 1 - (double)o->label_smoothing;
+        S = y->sum / e;
+        L = lossi_log1p(S);
+        s = S / (1 + S);
+        p = 1 / (1 + S);
+        all = y->sum + e;
+        A = y->rest + y->t_r + w_t;
+        loss = y->margins + A * L + lossi_product(w_t, x_r - x_t);
+        lse = x_r + L;
+        Z = 2 * z * lse;
+        y->at_r = (float)(u * (y->rest + (leads ? 0 : w_t) - A * s + Z * p));
+        if (!leads) y->less_t = (float)(u * w_t);
+    } else {
+        const double e = lossi_term(y->x_t, y->x_r);
+        all = y->sum + e;
+        if (e > 1e-200 || y->sum != y->sum) {
+            S = y->sum / e;
+            L = lossi_log1p(S);
+            s = S / (1 + S);
+            p = 1 / (1 + S);
+            lse = x_t + L;
+        } else { /* far behind */
+            S = DBL_MAX;
+            lse =
+                lossi_anchor(y->x_r) + lossi_power(y->x_r) * 0.6931471805599453 + lossi_log(all, 0);
+            L = lse - x_t;
+            s = 1;
+            p = 0;
+        }
+        A = w_t;
+        if (gamma != NULL) {
+            const double g = (double)*gamma,
+                         log_s = S > 1 ? -lossi_log1p(1 / S) : lossi_log(S, 0) - L;
+            A *= (double)o->alpha;
+            if (g > 0) A *= s > 0 ? lossi_exp(g * log_s, 0) : s;
+            loss = lossi_product(A, L);
+            A *= 1 + g * (s > 0 ? lossi_product(p, L) / s : 1);
+        } else {
+            loss = lossi_product(A, L);
+        }
+        Z = 2 * z * lse;
+        y->at_r = (float)(u * (Z * p - A * s));
+    }
+    y->slope = u * (A + Z) / all;
+    loss += z * lse * lse;
+    if (o->log_sum_exp != NULL) o->log_sum_exp[i] = (float)lse;
+    return loss;
+}
+
+static losses_status lossi_finish_block(float *loss, losses_partial *states, losses_targets targets,
+                                        losses_shape shape, losses_block block, const float *gamma,
+                                        const losses_options *options)
+{
+    const int kind = gamma != NULL ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY;
+    const int index = targets.type != LOSSI_F32;
+    lossi_call call;
+    size_t i, positions;
+    losses_status status;
+    block.first = 0;
+    status = lossi_prepare_block(&call, kind, loss, NULL, states, states, targets,
+                                 losses_images(shape.samples, 1, shape.positions), block,
+                                 gamma != NULL ? *gamma : 0, options);
+    if (status != LOSSES_OK) return status;
+    positions = call.shape.samples * call.shape.positions;
+    for (i = 0; i < positions; i++)
+        if (states[i].folded != block.classes &&
+            !(index && lossi_target(targets, i) == call.ignore)) {
+            return LOSSES_BAD_SHAPE;
+        }
+    for (i = 0; i < positions; i++) {
+        const int64_t t = index ? lossi_target(targets, i) : -1;
+        float l = 0;
+        if (index && t == call.ignore) {
+            states[i].slope = 0;
+            states[i].at_r = states[i].less_t = states[i].u = 0;
+            if (call.options.log_sum_exp != NULL) call.options.log_sum_exp[i] = 0;
+        } else {
+            l = (float)lossi_finish_state(&call, states + i, index ? (size_t)t : block.classes, i,
+                                          gamma);
+        }
+        lossi_add(&call.sum, (losses_wide)l);
+        if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = l;
+    }
+    return lossi_end(&call, loss);
+}
+
+LOSSES_API losses_status losses_partial_cross_entropy(float *loss, losses_partial *states,
+                                                      losses_targets targets, losses_shape shape,
+                                                      losses_block block,
+                                                      const losses_options *options)
+{
+    return lossi_finish_block(loss, states, targets, shape, block, NULL, options);
+}
+
+LOSSES_API losses_status losses_partial_focal(float *loss, losses_partial *states,
+                                              losses_targets targets, losses_shape shape,
+                                              losses_block block, float gamma,
+                                              const losses_options *options)
+{
+    return lossi_finish_block(loss, states, targets, shape, block, &gamma, options);
+}
+
+LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_partial *states,
+                                                 const float *logits, losses_targets targets,
+                                                 losses_shape shape, losses_block block,
+                                                 const losses_options *options)
+{
+    lossi_call call;
+    const losses_status status = lossi_prepare_block(&call, LOSSI_BLOCK, NULL, grad, states, logits,
+                                                     targets, shape, block, 0, options);
+    if (status == LOSSES_OK && grad != NULL) {
+        lossi_job job =
+            lossi_job_of(&call, LOSSI_CROSS_ENTROPY, NULL, grad, logits, 0, block.first);
+        job.log_sum_exp = NULL;
+        job.upstream = NULL;
+        job.finished = states;
+        job.block = block.first;
+        lossi_use()->softmax(&job);
+        if (job.stream) LOSSI_FENCE();
+    }
+    return status;
+}
+#endif
 
 #if LOSSI_BASE == LOSSI_SINGLE /* so that a linker keeps nothing else */
 #define LOSSI_ROW(function) lossi_##function##_scalar

@@ -53,6 +53,7 @@ void test_edges(void);    /* NaN, inf, empty, ignored: the documented answers   
 void test_status(void);   /* every way to call wrongly, and that nothing is touched           */
 void test_hostile(void);  /* a table of wrong calls, at the end of readable memory         */
 void test_paths(void);    /* float against reference: sizes, alignments, strides, in place    */
+void test_partial(void);  /* blocks of classes, merged, against the whole */
 void test_guard(void);    /* nothing outside of the arrays is read or written                 */
 void test_gradient(void); /* the reference's gradients against central differences            */
 /* the errors of the header's functions, against the bounds that it states */

@@ -182,6 +182,7 @@ static const struct suite {
     {"status", test_status, 1},
     {"hostile", test_hostile, 1},
     {"paths", test_paths, 1},
+    {"partial", test_partial, 1},
     {"guard", test_guard, 1},
     {"gradient", test_gradient, 0},
     {"exp", test_exp, 0},
