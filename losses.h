@@ -314,30 +314,30 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
 #ifndef LOSSES_NO_DOUBLE
 /* --- partial results ----------------------------------------------------------------------------
  * For logits that are never in one place: a vocabulary that is made a block at a time, or stands on
- * several machines. Four verbs, on states that are zeroed before anything is folded:
- *     losses_partial_fold            takes a block of classes into states, one for each position
- *     losses_partial_merge           takes states into states, of the same positions and of other classes
- *     losses_partial_cross_entropy,
- *     losses_partial_focal           make losses of states that have every class, once, and leave in the
- *                                    states what the gradient needs; the sums stay as they are
- *     losses_partial_gradient        writes the gradient of a block from such states and its logits
- * The arguments are those of the whole call, to all four the same ones, of which each reads what concerns
- * it: the fold label_smoothing and class_weight, the finish all but grad, the gradient accumulate. What
- * they describe is the block: shape.classes counts its classes, logits, grad and probabilities are its own.
- * Class indices and class weights are those of the whole.
+ * several machines. Cross-entropy, and with gamma above 0 focal loss, in four verbs on states, one for each
+ * position, which are zeroed before anything is folded:
+ *     losses_partial_fold      takes a block of classes into states
+ *     losses_partial_merge     takes states of the same positions and other classes into states
+ *     losses_partial_finish    makes losses of states that have every class, once, and leaves in them what
+ *                              the gradient needs; the sums stay as they are
+ *     losses_partial_gradient  writes the gradient of a block, from finished states and its logits
+ * The arguments are those of the whole call and the same for each verb, which reads what concerns it: the
+ * fold gamma, label_smoothing and class_weight, the finish all, the gradient label_smoothing, class_weight and
+ * accumulate. Shape, logits, probabilities and grad are those of the block, class indices and weights those
+ * of the whole; of the shape the finish reads samples and positions.
  *
  *     losses_partial states[N] = {0};
- *     for each block: losses_partial_fold(states, x, y, losses_rows(N, n), losses_block{first, C}, &o);
- *     (many machines: losses_partial_merge as the operation of an all-reduce)
- *     losses_partial_cross_entropy(&loss, states, y, losses_rows(N, n), losses_block{0, C}, &o);
- *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, &o);
+ *     for each block: losses_partial_fold(states, x, y, losses_rows(N, n), block, 0, &o);
+ *     (states of several machines: losses_partial_merge, as the operation of an all-reduce)
+ *     losses_partial_finish(&loss, states, y, losses_rows(N, n), block, 0, &o);
+ *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, 0, &o);
  *
- * Any blocks, folded and merged in any order, give what the whole call gives, values within 4 ulp of it and
- * gradients within 32, or where their terms cancel 4 * 2^-24 of the largest; the bits depend on blocks
+ * Any blocks, folded and merged in any order, give what the whole call gives: values within 4 ulp of it and
+ * gradients within 32, or where their terms cancel 4 * 2^-24 of the largest. The bits depend on blocks
  * and order. States can be sent as bytes between like machines. Errors, NaN, ignored and empty as in the
  * whole call; a block outside of the classes, or a state without every class at the finish, is
- * LOSSES_BAD_SHAPE. Cost: the fold that of the value of the block, the gradient one exp per logit more.
- * Source: the merge of two softmax sums is that of Milakov & Gimelshein 2018. */
+ * LOSSES_BAD_SHAPE. Cost: the fold that of the value of the block; the gradient one exp per logit.
+ * Source: two softmax sums are merged as in Milakov & Gimelshein 2018. */
 
 typedef struct losses_block {
     size_t first;   /* its first class */
@@ -360,21 +360,18 @@ typedef struct losses_partial {
 
 LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float *logits,
                                              losses_targets targets, losses_shape shape,
-                                             losses_block block, const losses_options *options);
+                                             losses_block block, float gamma,
+                                             const losses_options *options);
 LOSSES_API losses_status losses_partial_merge(losses_partial *states, const losses_partial *others,
                                               size_t count);
-LOSSES_API losses_status losses_partial_cross_entropy(float *loss, losses_partial *states,
-                                                      losses_targets targets, losses_shape shape,
-                                                      losses_block block,
-                                                      const losses_options *options);
-LOSSES_API losses_status losses_partial_focal(float *loss, losses_partial *states,
-                                              losses_targets targets, losses_shape shape,
-                                              losses_block block, float gamma,
-                                              const losses_options *options);
+LOSSES_API losses_status losses_partial_finish(float *loss, losses_partial *states,
+                                               losses_targets targets, losses_shape shape,
+                                               losses_block block, float gamma,
+                                               const losses_options *options);
 LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_partial *states,
                                                  const float *logits, losses_targets targets,
                                                  losses_shape shape, losses_block block,
-                                                 const losses_options *options);
+                                                 float gamma, const losses_options *options);
 #endif
 
 #ifndef LOSSES_NO_REFERENCE
@@ -889,13 +886,16 @@ static double lossi_exp(double x, double k)
         uint64_t u;
         double f;
     } power;
-    double n, r, y = 0;
+    double n = 0, r, y = 1;
     int i;
     if (!(x > -1e4)) return x < 0 ? 0 : x;
-    n = (double)(int32_t)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
-    r = lossi_w(lossi_w(x - lossi_w(n * 6.93147180369123816490e-1)) -
-                lossi_w(n * 1.90821492927058770002e-10));
-    for (i = 13; i >= 0; i--) y = lossi_w(lossi_w(y * r) + lossi_terms[i]);
+    if (x > 0 || x < 0) {
+        n = (double)(int32_t)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
+        r = lossi_w(lossi_w(x - lossi_w(n * 6.93147180369123816490e-1)) -
+                    lossi_w(n * 1.90821492927058770002e-10));
+        y = 0;
+        for (i = 13; i >= 0; i--) y = lossi_w(lossi_w(y * r) + lossi_terms[i]);
+    }
     n += k;
     if (!(n > -1022)) return 0;
     power.u = (uint64_t)(1023 + (int64_t)(n < 1023 ? n : 1023)) << 52;
@@ -965,10 +965,13 @@ static void lossi_merge(losses_partial *state, const losses_partial *other)
         less = swap;
     }
     if (less.folded > 0) {
-        d = less.x_r < -FLT_MAX ? 0
-                                : lossi_exp(lossi_anchor(less.x_r) - lossi_anchor(y.x_r),
-                                            lossi_power(less.x_r) - lossi_power(y.x_r));
-        y.sum = lossi_w(y.sum + lossi_w(less.sum * d));
+        d = less.sum;
+        if (less.x_r < -FLT_MAX)
+            d *= 0;
+        else if (less.x_r < y.x_r)
+            d *= lossi_exp(lossi_anchor(less.x_r) - lossi_anchor(y.x_r),
+                           lossi_power(less.x_r) - lossi_power(y.x_r));
+        y.sum = lossi_w(y.sum + lossi_w(d));
         if (less.r != LOSSI_NONE) y.sum = lossi_w(y.sum + lossi_term(less.x_r, y.x_r));
         all = lossi_w(less.rest + less.t_r);
         y.rest = lossi_w(y.rest + all);
@@ -2382,6 +2385,8 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
         sum = lossv_add(w->ones, e);
         error = lossv_sub(e, lossv_sub(sum, w->ones));
+        if (fine > 1)
+            sum = lossv_two_sum(w->ones, e, &error); /* s^gamma magnifies what that leaves */
         if (fine) error = lossv_add(error, lossv_fma(s, t, lossv_sub(s, e)));
         if (fine > 1) error = lossv_fma(s, low, error);
         w->lows = lossv_add(w->lows, error);
@@ -4408,7 +4413,7 @@ static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma
     const losses_wide most = (losses_wide)FLT_MAX;
     const int integers = call->targets.type != LOSSI_F32;
     const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
-    const int entropy = (loss & LOSSI_CROSS_ENTROPY) != 0, dice = loss == LOSSI_DICE;
+    const int entropy = loss == LOSSI_CROSS_ENTROPY, dice = loss == LOSSI_DICE;
     const size_t c = call->classes;
     const int reduction = (int)o->reduction;
 
@@ -4419,11 +4424,11 @@ static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma
         lossi_bad_weights(o->class_weight, c,
                           loss & (LOSSI_NLL | LOSSI_CROSS_ENTROPY | LOSSI_BINARY)) ||
         lossi_bad_weights(o->positive_weight, c, loss == LOSSI_BINARY) ||
-        lossi_bad_weights(o->class_alpha, c, loss & LOSSI_FOCAL) ||
+        lossi_bad_weights(o->class_alpha, c, loss == LOSSI_FOCAL) ||
         lossi_bad_number((losses_wide)o->label_smoothing, 0, 1, entropy) ||
         lossi_bad_number((losses_wide)o->z_loss, 0, most, entropy) ||
-        lossi_bad_number((losses_wide)o->alpha, loss & LOSSI_FOCAL ? 0 : -most,
-                         loss & LOSSI_FOCAL ? most : 1, focal) ||
+        lossi_bad_number((losses_wide)o->alpha, loss == LOSSI_FOCAL ? 0 : -most,
+                         loss == LOSSI_FOCAL ? most : 1, focal) ||
         lossi_bad_number((losses_wide)o->scale, 0, most, dice) ||
         lossi_bad_number((losses_wide)o->eps, 0, most, dice) ||
         (o->log_sum_exp != NULL && !(loss & (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL))) ||
@@ -4431,7 +4436,7 @@ static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma
         return LOSSES_BAD_OPTION;
     }
     call->ignore = o->has_ignore_index ? o->ignore_index : -100;
-    if (!(o->alpha > 0 || o->alpha < 0)) o->alpha = loss & LOSSI_FOCAL ? 1.f : 0.25f;
+    if (!(o->alpha > 0 || o->alpha < 0)) o->alpha = loss == LOSSI_FOCAL ? 1.f : 0.25f;
     if (dice) {
         call->smooth = (o->scale > 0 ? (losses_wide)o->scale : 1000) *
                        (o->eps > 0 ? (losses_wide)o->eps : (losses_wide)1e-6);
@@ -4567,7 +4572,7 @@ static losses_status lossi_check(lossi_call *call, int loss, const void *losses,
     if (status != LOSSES_OK) return status;
     if (extent > 0 && (logits == NULL || targets.data == NULL)) return LOSSES_BAD_POINTER;
     if (targets.type < LOSSI_U8 || targets.type > LOSSI_F32 ||
-        (targets.type == LOSSI_F32 && (loss == LOSSI_NLL || loss == LOSSI_FOCAL))) {
+        (targets.type == LOSSI_F32 && (loss & (LOSSI_NLL | LOSSI_FOCAL)))) {
         return LOSSES_BAD_TARGET;
     }
     status = lossi_options(call, loss, gamma);
@@ -4931,9 +4936,9 @@ LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logi
 #ifndef LOSSES_NO_DOUBLE
 /* --- partial results ---------------------------------------------------------------------------- */
 /* x: logits, or the states for a finish */
-static losses_status lossi_prepare_block(lossi_call *call, int loss, const void *losses,
-                                         const void *grad, const losses_partial *states,
-                                         const void *x, losses_targets targets, losses_shape shape,
+static losses_status lossi_prepare_block(lossi_call *call, const void *losses, const void *grad,
+                                         const losses_partial *states, const void *x,
+                                         losses_targets targets, losses_shape shape,
                                          losses_block block, float gamma,
                                          const losses_options *options)
 {
@@ -4946,23 +4951,21 @@ static losses_status lossi_prepare_block(lossi_call *call, int loss, const void 
     if (positions > 0 && states == NULL) return LOSSES_BAD_POINTER;
     call->classes = block.classes;
     call->states.data = states;
-    return lossi_check(call, loss, losses, grad, x, sizeof(float), targets, shape,
-                       (losses_wide)gamma, options);
+    return lossi_check(call, gamma > 0 ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY, losses, grad, x,
+                       sizeof(float), targets, shape, (losses_wide)gamma, options);
 }
-
-#define LOSSI_BLOCK (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL)
 
 LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float *logits,
                                              losses_targets targets, losses_shape shape,
-                                             losses_block block, const losses_options *options)
+                                             losses_block block, float gamma,
+                                             const losses_options *options)
 {
     lossi_call call;
-    const losses_status status = lossi_prepare_block(&call, LOSSI_BLOCK, NULL, NULL, states, logits,
-                                                     targets, shape, block, 0, options);
+    const losses_status status = lossi_prepare_block(&call, NULL, NULL, states, logits, targets,
+                                                     shape, block, gamma, options);
     if (status == LOSSES_OK) {
-        lossi_job job =
-            lossi_job_of(&call, LOSSI_CROSS_ENTROPY, NULL, NULL, logits, 3, block.first);
-        if (job.q == NULL && !(job.uniform > 0)) job.loss = LOSSI_FOCAL; /* the exact sums */
+        const int kind = gamma > 0 ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY;
+        lossi_job job = lossi_job_of(&call, kind, NULL, NULL, logits, gamma, block.first);
         job.log_sum_exp = NULL;
         job.states = states;
         job.block = block.first;
@@ -4992,11 +4995,11 @@ static double lossi_product(double a, double b) { return a > 0 || a < 0 || b != 
 /* Finishes the state of position i, of target t (t = classes: probabilities). Returns the loss. With
  * s = 1 - p of the class that is kept apart; see finish and slopes of PART 4. */
 static double lossi_finish_state(const lossi_call *call, losses_partial *y, size_t t, size_t i,
-                                 const float *gamma)
+                                 float gamma)
 {
     const losses_options *const o = &call->options;
     const int index = t < call->classes, soft = !index || o->label_smoothing > 0;
-    const float *const w = gamma != NULL ? o->class_alpha : o->class_weight;
+    const float *const w = gamma > 0 ? o->class_alpha : o->class_weight;
     const double u = (double)(float)lossi_factor(call, i), z = (double)o->z_loss;
     const double x_r = (double)y->x_r, x_t = (double)y->x_t;
     double w_t = 0, S, L, A, s, p, loss, lse, Z, all;
@@ -5037,11 +5040,11 @@ static double lossi_finish_state(const lossi_call *call, losses_partial *y, size
             p = 0;
         }
         A = w_t;
-        if (gamma != NULL) {
-            const double g = (double)*gamma,
+        if (gamma > 0) {
+            const double g = (double)gamma,
                          log_s = S > 1 ? -lossi_log1p(1 / S) : lossi_log(S, 0) - L;
             A *= (double)o->alpha;
-            if (g > 0) A *= s > 0 ? lossi_exp(g * log_s, 0) : s;
+            A *= s > 0 ? lossi_exp(g * log_s, 0) : s;
             loss = lossi_product(A, L);
             A *= 1 + g * (s > 0 ? lossi_product(p, L) / s : 1);
         } else {
@@ -5056,19 +5059,19 @@ static double lossi_finish_state(const lossi_call *call, losses_partial *y, size
     return loss;
 }
 
-static losses_status lossi_finish_block(float *loss, losses_partial *states, losses_targets targets,
-                                        losses_shape shape, losses_block block, const float *gamma,
-                                        const losses_options *options)
+LOSSES_API losses_status losses_partial_finish(float *loss, losses_partial *states,
+                                               losses_targets targets, losses_shape shape,
+                                               losses_block block, float gamma,
+                                               const losses_options *options)
 {
-    const int kind = gamma != NULL ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY;
     const int index = targets.type != LOSSI_F32;
     lossi_call call;
     size_t i, positions;
     losses_status status;
     block.first = 0;
-    status = lossi_prepare_block(&call, kind, loss, NULL, states, states, targets,
-                                 losses_images(shape.samples, 1, shape.positions), block,
-                                 gamma != NULL ? *gamma : 0, options);
+    status = lossi_prepare_block(&call, loss, NULL, states, states, targets,
+                                 losses_images(shape.samples, 1, shape.positions), block, gamma,
+                                 options);
     if (status != LOSSES_OK) return status;
     positions = call.shape.samples * call.shape.positions;
     for (i = 0; i < positions; i++)
@@ -5093,30 +5096,14 @@ static losses_status lossi_finish_block(float *loss, losses_partial *states, los
     return lossi_end(&call, loss);
 }
 
-LOSSES_API losses_status losses_partial_cross_entropy(float *loss, losses_partial *states,
-                                                      losses_targets targets, losses_shape shape,
-                                                      losses_block block,
-                                                      const losses_options *options)
-{
-    return lossi_finish_block(loss, states, targets, shape, block, NULL, options);
-}
-
-LOSSES_API losses_status losses_partial_focal(float *loss, losses_partial *states,
-                                              losses_targets targets, losses_shape shape,
-                                              losses_block block, float gamma,
-                                              const losses_options *options)
-{
-    return lossi_finish_block(loss, states, targets, shape, block, &gamma, options);
-}
-
 LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_partial *states,
                                                  const float *logits, losses_targets targets,
                                                  losses_shape shape, losses_block block,
-                                                 const losses_options *options)
+                                                 float gamma, const losses_options *options)
 {
     lossi_call call;
-    const losses_status status = lossi_prepare_block(&call, LOSSI_BLOCK, NULL, grad, states, logits,
-                                                     targets, shape, block, 0, options);
+    const losses_status status = lossi_prepare_block(&call, NULL, grad, states, logits, targets,
+                                                     shape, block, gamma, options);
     if (status == LOSSES_OK && grad != NULL) {
         lossi_job job =
             lossi_job_of(&call, LOSSI_CROSS_ENTROPY, NULL, grad, logits, 0, block.first);
@@ -5125,7 +5112,7 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
         job.finished = states;
         job.block = block.first;
         lossi_use()->softmax(&job);
-        if (job.stream) LOSSI_FENCE();
+        if (job.stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
     }
     return status;
 }
