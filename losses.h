@@ -311,6 +311,54 @@ LOSSES_API float losses_focal_row(float *grad, const float *logits, size_t class
 LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_t *mask,
                                   size_t pixels, float smooth, float upstream);
 
+#ifndef LOSSES_NO_DOUBLE
+/* --- partial results ----------------------------------------------------------------------------
+ * For losses whose positions are not in one place at one time: the parts go into small states, these are
+ * merged, and the gradient of each part follows from them. Pass the same options to every function; each
+ * checks them all and reads what concerns it. All else is as in the calls above. */
+
+/* A mask that arrives in tiles. Zeroed: no pixel yet. */
+typedef struct losses_partial_mask {
+    double intersection;             /* sum p t */
+    double difference;               /* sum p (1-t) + (1-p) t */
+    size_t counted;                  /* pixels that are not ignored */
+    double slope_0, slope_1, factor; /* left by losses_partial_dice for the gradient */
+} losses_partial_mask;
+
+/* Adds a tile to each mask: states[samples][classes], shape.positions the pixels of the tile. Integer
+ * targets are packed as the tile is. A tile without a pixel adds nothing. Reads: has_ignore_index,
+ * ignore_index. Cost: one exp per pixel. Error of the sums: 2^-22 of each. */
+LOSSES_API losses_status losses_partial_dice_fold(losses_partial_mask *states, const float *logits,
+                                                  losses_targets targets, losses_shape shape,
+                                                  const losses_options *options);
+
+/* states[i] += others[i], for i < count: of the sums; the arrays must be apart. Tiles may have been folded
+ * in any order and grouping. */
+LOSSES_API losses_status losses_partial_dice_merge(losses_partial_mask *states,
+                                                   const losses_partial_mask *others, size_t count);
+
+/* The losses of complete masks, as losses_dice gives them to 4 ulp: loss has 1 value for mean and sum, one
+ * per mask for none, or is NULL. Leaves in the states what the gradient needs; the sums stay, so that more
+ * can be folded and this be called again. A mask without a counted pixel is worth 0 and is not counted.
+ * Reads: reduction, denominator, nan_if_empty, scale, eps, upstream, report. */
+LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *states, size_t masks,
+                                             const losses_options *options);
+
+/* The gradient of a tile, from what losses_partial_dice left in the states (0 before it): as losses_dice
+ * gives it to 32 ulp. grad may be logits, unless accumulating. Reads: has_ignore_index, ignore_index,
+ * accumulate. Cost: one exp per pixel. */
+LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
+                                                      const losses_partial_mask *states,
+                                                      const float *logits, losses_targets targets,
+                                                      losses_shape shape,
+                                                      const losses_options *options);
+
+/* Adds the sum, the denominator and counted of one report to another, for a batch that is taken in several
+ * calls: the mean over all of it is sum / denominator, with the denominators that the calls found (not one
+ * given to them as an option). The two must be apart. */
+LOSSES_API losses_status losses_partial_report(losses_report *report, const losses_report *other);
+#endif
+
 #ifndef LOSSES_NO_REFERENCE
 /* --- the same in double, plain and slow: the specification --------------------------------------
  * Float targets, weights, upstream and log_sum_exp stay float. Within 100 * 2^-53 of the exact result
@@ -579,6 +627,8 @@ typedef struct lossi_job {
     float *log_sum_exp;
     float *losses; /* or NULL: each loss */
     lossi_sum sum; /* out: of the losses */
+    void *states;  /* of partial results: to be added to, or to be read */
+    const void *finished;
 } lossi_job;
 
 /* Some positions of a softmax call, or one plane of the others: what a kernel works on at a time. */
@@ -594,11 +644,24 @@ typedef struct lossi_place {
     float *loss;              /* out: one for each position */
 } lossi_place;
 
+/* Sums over pixels of a mask: B V and B I of dice */
+typedef struct lossi_mask {
+    lossi_sum V, I;
+} lossi_mask;
+
+/* The gradient of a mask is B p (1-p) (c0 + t c01) unit, c01 = -(c0 + c1) */
+typedef struct lossi_slopes {
+    float c0, c1, c01, unit;
+} lossi_slopes;
+
 /* What one instruction set provides. The first two take all positions or planes of a call. */
 typedef struct lossi_kernels {
     const char *name;
     void (*softmax)(lossi_job *job);
     void (*planes)(lossi_job *job);
+    void (*dice_sums)(const lossi_job *job, const lossi_place *at, lossi_mask *sums);
+    void (*dice_gradient)(const lossi_job *job, const lossi_place *at, const lossi_slopes *c,
+                          int stored);
     float (*cross_entropy_row)(float *grad, const float *x, size_t classes, size_t t, float u);
     float (*focal_row)(float *grad, const float *x, size_t classes, size_t t, float gamma, float u);
     float (*dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n, float smooth,
@@ -608,7 +671,10 @@ typedef struct lossi_kernels {
 #endif
 } lossi_kernels;
 
-#define LOSSI_FEW   32 /* classes of a row up to which rows go side by side */
+#define LOSSV_B     1.099511627776e12f     /* 2^40 */
+#define LOSSV_1_B   9.094947017729282e-13f /* 2^-40 */
+#define LOSSI_TINY  7.8886091e-31f         /* 2^-100 */
+#define LOSSI_FEW   32                     /* classes of a row up to which rows go side by side */
 #define LOSSI_GROUP 16 /* blocks between compensated additions and checks of the guess */
 
 #define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
@@ -643,6 +709,8 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     job.factor = factor;
     job.log_sum_exp = job.losses = NULL;
     job.sum.high = job.sum.low = 0;
+    job.states = NULL;
+    job.finished = NULL;
     return job;
 }
 
@@ -765,6 +833,40 @@ LOSSI_FORCE void lossi_add(lossi_sum *sum, losses_wide b)
 LOSSI_FORCE losses_wide lossi_total(const lossi_sum *sum)
 {
     return lossi_finite(sum->high) ? lossi_w(sum->high + sum->low) : sum->high;
+}
+
+LOSSI_FORCE void lossi_merge(lossi_sum *sum, const lossi_sum *other)
+{
+    lossi_add(sum, other->high);
+    lossi_add(sum, other->low);
+}
+
+/* Loss of a mask from B V and B I, and the gradient's factors of p (1-p): *at_0 for t = 0, -*at_1 for t = 1.
+ * Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is V / D
+ * without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
+LOSSI_FORCE float lossi_dice(losses_wide v, losses_wide i, float smooth, losses_wide *at_0,
+                             losses_wide *at_1)
+{
+    const losses_wide unit = (losses_wide)LOSSV_1_B;
+    const losses_wide i2 = lossi_w(lossi_w(2 * i * unit) + (losses_wide)smooth);
+    const losses_wide d = lossi_w(lossi_w(v * unit) + i2);
+    v = lossi_w(lossi_w(v / d) * unit);
+    *at_0 = lossi_w(lossi_w(i2 / d) / d);
+    *at_1 = lossi_w(lossi_w(2 * lossi_w(v / d)) + *at_0);
+    return lossi_f((float)v);
+}
+
+LOSSI_FORCE lossi_slopes lossi_slopes_of(losses_wide at_0, losses_wide at_1, float factor)
+{
+    lossi_slopes c;
+    losses_wide K = lossi_w((losses_wide)factor * (losses_wide)LOSSV_1_B);
+    c.unit = 1;
+    if (lossi_w(at_0 * (K < 0 ? -K : K)) < (losses_wide)LOSSI_TINY)
+        c.unit = (float)K, K = 1; /* the products would not be normal numbers */
+    c.c0 = (float)lossi_w(at_0 * K);
+    c.c1 = (float)lossi_w(at_1 * K);
+    c.c01 = (float)lossi_w(-lossi_w(at_0 + at_1) * K);
+    return c;
 }
 
 /* Takes some losses, of which i is the number of the first. In double the sum of a few floats needs no
@@ -1560,9 +1662,7 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 /* ====================================== PART 4: KERNELS =========================================
  * exp and log once, then each loss once. Throughout, a pair (high, low) stands for high + low with
  * |low| a few ulp of high at most, and B = 2^40 scales what may be too small for a float. */
-#ifndef LOSSV_B
-#define LOSSV_B          1.099511627776e12f     /* 2^40  */
-#define LOSSV_1_B        9.094947017729282e-13f /* 2^-40 */
+#ifndef lossv_pair
 #define lossv_pair       LOSSI_FN(pair)
 #define lossv_two_sum    LOSSI_FN(two_sum)
 #define lossv_accumulate LOSSI_FN(accumulate)
@@ -1844,7 +1944,6 @@ LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, 
  * k = x_r / ln 2 rounded; beyond LOSSI_NEAR, where that would lose bits, x_j - x_r is exact. */
 #define LOSSI_AHEAD 30.f
 #define LOSSI_NEAR  300.f
-#define LOSSI_TINY  7.8886091e-31f /* 2^-100 */
 
 /* x_r and what follows from it */
 typedef struct lossv_margin {
@@ -3682,23 +3781,18 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
     }
 }
 
-/* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
- * V / D without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
-LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
+/* B V and B I of the pixels of a place, and B p (1-p) of each to grad, where there is one to store. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_sums)(const lossi_job *job, const lossi_place *at,
+                                                  lossi_mask *sums)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const int stored = at->grad != NULL && !job->accumulate;
+    const int plain = at->q == NULL && !job->ignored;
     lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS];
-    const int hard = at->q == NULL, stored = at->grad != NULL && !job->accumulate;
-    const int plain = hard && !job->ignored;
     lossv_strip strip;
-    lossv u, c0, c1, c01;
-    lossi_sum sum;
-    losses_wide v, i2, d, K;
-    float loss, K2;
-    size_t i, k;
-    for (k = 0; k < LOSSV_SUMS; k++) {
-        V[k].high = V[k].low = zero;
-        I[k] = V[k];
+    size_t i;
+    for (i = 0; i < LOSSV_SUMS; i++) {
+        V[i].high = V[i].low = lossv_set(0);
+        I[i] = V[i];
     }
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
@@ -3709,26 +3803,26 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         else
             LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
     }
-    sum = LOSSI_FN(sum)(V); /* B V, B I */
-    v = lossi_total(&sum);
-    sum = LOSSI_FN(sum)(I);
-    i2 =
-        lossi_w(lossi_w(2 * lossi_total(&sum) * (losses_wide)LOSSV_1_B) + (losses_wide)job->smooth);
-    d = lossi_w(lossi_w(v * (losses_wide)LOSSV_1_B) + i2);
-    v = lossi_w(lossi_w(v / d) * (losses_wide)LOSSV_1_B);
-    loss = lossi_f((float)v);
-    if (at->grad == NULL) return loss;
-    i2 = lossi_w(lossi_w(i2 / d) / d);             /* of the gradient of p (1-p) for t = 0 */
-    v = lossi_w(lossi_w(2 * lossi_w(v / d)) + i2); /* and of -p (1-p) for t = 1 */
-    K = (losses_wide)(job->upstream != NULL ? job->upstream[at->plane] : job->factor);
-    K = lossi_w(K * (losses_wide)LOSSV_1_B);
-    K2 = 1;
-    if (lossi_w(i2 * (K < 0 ? -K : K)) < (losses_wide)LOSSI_TINY)
-        K2 = (float)K, K = 1; /* the products would not be normal numbers */
-    c0 = lossv_set((float)lossi_w(i2 * K));
-    c1 = lossv_set((float)lossi_w(v * K));
-    c01 = lossv_set((float)lossi_w(-lossi_w(i2 + v) * K));
-    u = lossv_set(K2);
+    sums->V = LOSSI_FN(sum)(V);
+    sums->I = LOSSI_FN(sum)(I);
+}
+
+/* The gradient of the pixels of a place; stored: B p (1-p) of each stands in grad. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, const lossi_place *at,
+                                                      const lossi_slopes *slopes, int stored)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const lossv c0 = lossv_set(slopes->c0), c1 = lossv_set(slopes->c1);
+    const lossv c01 = lossv_set(slopes->c01), u = lossv_set(slopes->unit);
+    const int hard = at->q == NULL, plain = hard && !job->ignored;
+    lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS]; /* not of interest */
+    lossv_strip strip;
+    size_t i, k;
+    for (k = 0; k < LOSSV_SUMS; k++) {
+        V[k].high = V[k].low = zero;
+        I[k] = V[k];
+    }
+    strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
@@ -3744,14 +3838,29 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         }
         if (stored) LOSSI_FN(targets_at)(&strip, job, at, i, n);
         for (k = 0; k < n; k += LOSSV_N) {
-            const lossv t = lossv_load_all(strip.t + k), old = lossv_load(to + k, n - k, 0);
+            const lossv t = lossv_load_all(strip.t + k);
             lossv y = lossv_load(bump + k, n - k, 0);
             lossv c = lossv_once(t, c01, c0);
             if (hard) c = lossv_if_lt(y, zero, c1, c0);
             y = lossv_mul(lossv_mul(y, c), u);
             if (some) y = lossv_if_eq(lossv_load_all(strip.on + k), one, y, zero);
-            lossv_store(to + k, n - k, stored ? y : lossv_add(old, y));
+            if (job->accumulate) y = lossv_add(lossv_load(to + k, n - k, 0), y);
+            lossv_store(to + k, n - k, y);
         }
+    }
+}
+
+LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
+{
+    lossi_mask sums;
+    losses_wide at_0, at_1;
+    float loss;
+    LOSSI_FN(dice_sums)(job, at, &sums);
+    loss = lossi_dice(lossi_total(&sums.V), lossi_total(&sums.I), job->smooth, &at_0, &at_1);
+    if (at->grad != NULL) {
+        const float u = job->upstream != NULL ? job->upstream[at->plane] : job->factor;
+        const lossi_slopes slopes = lossi_slopes_of(at_0, at_1, u);
+        LOSSI_FN(dice_gradient)(job, at, &slopes, !job->accumulate);
     }
     return loss;
 }
@@ -3904,7 +4013,8 @@ static const lossi_kernels LOSSI_FN(kernels) = {
 static const lossi_kernels lossi_base = {
 #endif
 
-    LOSSI_NAME,          LOSSI_FN(softmax),   LOSSI_FN(planes), LOSSI_FN(cross_entropy_row),
+    LOSSI_NAME,          LOSSI_FN(softmax),       LOSSI_FN(planes),
+    LOSSI_FN(dice_sums), LOSSI_FN(dice_gradient), LOSSI_FN(cross_entropy_row),
     LOSSI_FN(focal_row), LOSSI_FN(dice_mask),
 #ifdef LOSSI_TEST
     LOSSI_FN(map),
@@ -4171,6 +4281,15 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, siz
     return ignored;
 }
 
+/* What the mean divides by: this, or the option. */
+static void lossi_divide_by(lossi_call *call, int loss, losses_wide denominator)
+{
+    call->empty = !(denominator > 0) && !(call->options.denominator > 0);
+    if (call->options.denominator > 0) denominator = call->options.denominator;
+    if (loss == LOSSI_DICE) denominator = lossi_w(denominator + (losses_wide)1e-8);
+    call->denominator = denominator;
+}
+
 /* Checks the targets and counts what the mean divides by. */
 static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
 {
@@ -4180,6 +4299,7 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
     const size_t each = loss == LOSSI_DICE ? m : n * m * (softmax ? 1 : c);
     const size_t highest = softmax ? c - 1 : 1;
     const float *weight = softmax && integers ? call->options.class_weight : NULL;
+    losses_wide denominator;
     size_t plane, i, end;
 
     call->counted = 0;
@@ -4194,18 +4314,16 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
         call->ignored |= ignored > 0;
         call->counted += loss == LOSSI_DICE ? each > ignored : each - ignored;
     }
-    call->denominator = (losses_wide)call->counted;
+    denominator = (losses_wide)call->counted;
     if (weight != NULL) {
         lossi_sum total = {0, 0};
         for (i = 0; i < each; i++) {
             const int64_t t = lossi_target(call->targets, i);
             if (t != call->ignore) lossi_add(&total, (losses_wide)weight[t]);
         }
-        call->denominator = lossi_total(&total);
+        denominator = lossi_total(&total);
     }
-    call->empty = !(call->denominator > 0) && !(call->options.denominator > 0);
-    if (call->options.denominator > 0) call->denominator = call->options.denominator;
-    if (loss == LOSSI_DICE) call->denominator = lossi_w(call->denominator + (losses_wide)1e-8);
+    lossi_divide_by(call, loss, denominator);
     return LOSSES_OK;
 }
 
@@ -4419,9 +4537,8 @@ static losses_status lossi_end(const lossi_call *call, float *loss)
     return LOSSES_OK;
 }
 
-/* Takes a checked call through its kernel. */
-static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
-                               float gamma)
+static lossi_job lossi_job_of(const lossi_call *call, int loss, float *out, float *grad,
+                              const float *x, float gamma)
 {
     const losses_options *o = &call->options;
     const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
@@ -4454,6 +4571,14 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
     job.stream = LOSSI_BASE != LOSSI_SINGLE && grad != NULL && grad != x && !o->accumulate &&
                  call->shape.samples * call->shape.classes * call->shape.positions >= LOSSI_LARGE;
     job.log_sum_exp = o->log_sum_exp;
+    return job;
+}
+
+/* Takes a checked call through its kernel. */
+static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
+                               float gamma)
+{
+    lossi_job job = lossi_job_of(call, loss, out, grad, x, gamma);
     if (loss & LOSSI_SOFTMAX)
         lossi_use()->softmax(&job);
     else
@@ -4594,6 +4719,189 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
     if (!(smooth > 0 && smooth <= FLT_MAX)) return LOSSI_NAN;
     return LOSSI_ROW(dice_mask)(grad, logits, mask, pixels, smooth, upstream);
 }
+
+#ifndef LOSSES_NO_DOUBLE
+/* --- partial results ---------------------------------------------------------------------------- */
+/* The checks of a call on the tiles of some masks: those of losses_dice, and those of the states. */
+static losses_status lossi_prepare_mask(lossi_call *call, const losses_partial_mask *states,
+                                        int written, float *grad, const float *logits,
+                                        losses_targets targets, losses_shape shape,
+                                        const losses_options *options)
+{
+    const size_t target_size[] = {1, 1, 4, 8, 4};
+    losses_shape s = shape;
+    size_t extent, masks, bytes, classes, i;
+    losses_status status = lossi_measure(&s, &extent);
+    if (status != LOSSES_OK) return status;
+    masks = s.samples * s.classes;
+    if (!lossi_fits(&bytes, masks, sizeof *states, 0)) return LOSSES_BAD_SHAPE;
+    if (extent > 0 && (states == NULL || (!written && grad == NULL))) return LOSSES_BAD_POINTER;
+    if (targets.type < LOSSI_U8 || targets.type > LOSSI_F32) return LOSSES_BAD_TARGET;
+    classes = targets.type == LOSSI_F32 ? extent : masks * s.positions;
+    {
+        const losses_report *const report = options != NULL ? options->report : NULL;
+        const float *const upstream = options != NULL ? options->upstream : NULL;
+        const size_t values = options != NULL && options->reduction == LOSSES_NONE ? masks : 1;
+        const lossi_span mine = {states, bytes};
+        const lossi_span others[] = {{grad, extent * sizeof *grad},
+                                     {report, sizeof *report},
+                                     {logits, extent * sizeof *logits},
+                                     {targets.data, classes * target_size[targets.type]},
+                                     {upstream, values * sizeof *upstream},
+                                     {options, sizeof *options}};
+        for (i = 0; i < (written ? 6u : 2u); i++)
+            if (lossi_overlap(mine, others[i])) return LOSSES_BAD_OVERLAP;
+    }
+    return lossi_prepare(call, LOSSI_DICE, NULL, grad, logits, sizeof *logits, targets, shape, 0,
+                         options);
+}
+
+static void lossi_fold_masks(lossi_job *job)
+{
+    losses_partial_mask *const states = (losses_partial_mask *)job->states;
+    const lossi_kernels *const kernels = lossi_use();
+    const losses_shape s = job->shape;
+    size_t n, c, bad;
+    lossi_call call;
+    call.targets = job->targets;
+    call.ignore = job->ignore;
+    for (n = 0; n < s.samples; n++) {
+        for (c = 0; c < s.classes; c++) {
+            losses_partial_mask *const state = states + n * s.classes + c;
+            const size_t first = (n * s.classes + c) * s.positions;
+            const lossi_place at = lossi_at(job, n * s.sample_stride + c * s.class_stride, 0,
+                                            s.positions, first, NULL);
+            size_t counted = s.positions;
+            lossi_mask sums;
+            kernels->dice_sums(job, &at, &sums);
+            if (job->ignored) counted -= lossi_scan_run(&call, first, counted, 1, &bad);
+            state->intersection += lossi_total(&sums.I) * (double)LOSSV_1_B;
+            state->difference += lossi_total(&sums.V) * (double)LOSSV_1_B;
+            state->counted += counted;
+        }
+    }
+}
+
+static void lossi_slope_masks(lossi_job *job)
+{
+    const losses_partial_mask *const states = (const losses_partial_mask *)job->finished;
+    const lossi_kernels *const kernels = lossi_use();
+    const losses_shape s = job->shape;
+    size_t n, c;
+    for (n = 0; n < s.samples; n++) {
+        for (c = 0; c < s.classes; c++) {
+            const losses_partial_mask *const state = states + n * s.classes + c;
+            const lossi_place at = lossi_at(job, n * s.sample_stride + c * s.class_stride, 0,
+                                            s.positions, (n * s.classes + c) * s.positions, NULL);
+            const lossi_slopes slopes =
+                lossi_slopes_of(state->slope_0, state->slope_1, (float)state->factor);
+            kernels->dice_gradient(job, &at, &slopes, 0);
+        }
+    }
+}
+
+LOSSES_API losses_status losses_partial_dice_fold(losses_partial_mask *states, const float *logits,
+                                                  losses_targets targets, losses_shape shape,
+                                                  const losses_options *options)
+{
+    lossi_call call;
+    const losses_status status =
+        lossi_prepare_mask(&call, states, 1, NULL, logits, targets, shape, options);
+    if (status == LOSSES_OK) {
+        lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, NULL, logits, 0);
+        job.states = states;
+        lossi_fold_masks(&job);
+    }
+    return status;
+}
+
+LOSSES_API losses_status losses_partial_dice_merge(losses_partial_mask *states,
+                                                   const losses_partial_mask *others, size_t count)
+{
+    lossi_span to = {states, 0}, from = {others, 0};
+    size_t i;
+    if (!lossi_fits(&to.bytes, count, sizeof *states, 0)) return LOSSES_BAD_SHAPE;
+    from.bytes = to.bytes;
+    if (count > 0 && (states == NULL || others == NULL)) return LOSSES_BAD_POINTER;
+    if (lossi_overlap(to, from)) return LOSSES_BAD_OVERLAP;
+    for (i = 0; i < count; i++) {
+        states[i].intersection += others[i].intersection;
+        states[i].difference += others[i].difference;
+        states[i].counted += others[i].counted;
+    }
+    return LOSSES_OK;
+}
+
+LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *states, size_t masks,
+                                             const losses_options *options)
+{
+    lossi_call call;
+    size_t i, bytes, values = masks;
+    losses_status status;
+    if (options == NULL || options->reduction != LOSSES_NONE) values = 1;
+    if (!lossi_fits(&bytes, masks, sizeof *states, 0)) return LOSSES_BAD_SHAPE;
+    if (masks > 0 && states == NULL) return LOSSES_BAD_POINTER;
+    {
+        const losses_report *const report = options != NULL ? options->report : NULL;
+        const float *const upstream = options != NULL ? options->upstream : NULL;
+        const lossi_span mine = {states, bytes};
+        const lossi_span others[] = {{loss, values * sizeof *loss},
+                                     {report, sizeof *report},
+                                     {upstream, values * sizeof *upstream},
+                                     {options, sizeof *options}};
+        for (i = 0; i < 4; i++)
+            if (lossi_overlap(mine, others[i])) return LOSSES_BAD_OVERLAP;
+    }
+    status = lossi_prepare(&call, LOSSI_DICE, loss, NULL, NULL, sizeof *loss, losses_u8(NULL),
+                           losses_masks(masks, 0), 0, options);
+    if (status != LOSSES_OK) return status;
+    call.counted = 0;
+    for (i = 0; i < masks; i++) call.counted += states[i].counted > 0;
+    lossi_divide_by(&call, LOSSI_DICE, (losses_wide)call.counted);
+    for (i = 0; i < masks; i++) {
+        losses_partial_mask *const state = states + i;
+        float value = 0;
+        state->slope_0 = state->slope_1 = state->factor = 0;
+        if (state->counted > 0) {
+            value = lossi_dice(state->difference * (double)LOSSV_B,
+                               state->intersection * (double)LOSSV_B, (float)call.smooth,
+                               &state->slope_0, &state->slope_1);
+            state->factor = lossi_factor(&call, i);
+        }
+        if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = value;
+        lossi_add(&call.sum, (losses_wide)value);
+    }
+    return lossi_end(&call, loss);
+}
+
+LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
+                                                      const losses_partial_mask *states,
+                                                      const float *logits, losses_targets targets,
+                                                      losses_shape shape,
+                                                      const losses_options *options)
+{
+    lossi_call call;
+    const losses_status status =
+        lossi_prepare_mask(&call, states, 0, grad, logits, targets, shape, options);
+    if (status == LOSSES_OK) {
+        lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, grad, logits, 0);
+        job.finished = states;
+        lossi_slope_masks(&job);
+    }
+    return status;
+}
+
+LOSSES_API losses_status losses_partial_report(losses_report *report, const losses_report *other)
+{
+    const lossi_span to = {report, sizeof *report}, from = {other, sizeof *other};
+    if (report == NULL || other == NULL) return LOSSES_BAD_POINTER;
+    if (lossi_overlap(to, from)) return LOSSES_BAD_OVERLAP;
+    report->sum += other->sum;
+    report->denominator += other->denominator;
+    report->counted += other->counted;
+    return LOSSES_OK;
+}
+#endif
 
 #ifndef LOSSES_NO_REFERENCE
 /* ===================================== PART 6: REFERENCE ========================================
