@@ -56,7 +56,7 @@
  *   exact     Values are within 4 ulp and gradients within 32 ulp of the exact result for the
  *             given float inputs, also where the model is confident. Where the terms of a gradient
  *             cancel (smoothing, probability targets, z_loss) it is within 4 * 2^-24 of the
- *             largest term instead. A position's loss above FLT_MAX is +inf.
+ *             largest term instead, all that multiplies p_j being one term. A position's loss above FLT_MAX is +inf.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses),
  *             element (sigmoid losses) or mask (dice) and in the reduced value, nowhere else; so does
  *             +inf in a softmax, or a position that is all -inf. A -inf logit has probability 0. NaN
@@ -337,9 +337,10 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  *     losses_partial_finish(&loss, states, y, losses_rows(N, n), block, 0, &o);
  *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, 0, &o);
  *
- * Any blocks, folded and merged in any order, give what the whole call gives: values within 4 ulp of it and
- * gradients within 32, or where their terms cancel 4 * 2^-24 of the largest. A block outside of the classes, or a state without every class at the finish, is
- * LOSSES_BAD_SHAPE. Cost: the fold that of the value of the block; the gradient one exp per logit.
+ * Any blocks, folded and merged in any order: values are within 4 ulp of what the whole call gives, gradients
+ * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest. A block outside of
+ * the classes, or at the finish a state without every class, is LOSSES_BAD_SHAPE. Cost: the fold that of the
+ * value of the block, with label smoothing or probabilities a second read; the gradient one exp per logit.
  * Source: two softmax sums are merged as in Milakov & Gimelshein 2018. */
 
 typedef struct losses_block {
@@ -4473,8 +4474,10 @@ typedef struct lossi_span {
 } lossi_span;
 
 typedef struct lossi_call {
-    size_t classes;     /* of the targets and weights: the shape's, or more than a block's */
-    lossi_span states;  /* or NULL */
+    size_t classes;    /* of the targets and weights: the shape's, or more than a block's */
+    lossi_span states; /* or NULL */
+    int finish;        /* the states stand for the logits */
+
     losses_shape shape; /* strides resolved */
     losses_targets targets;
     losses_options options; /* NULL and defaults resolved */
@@ -4842,7 +4845,7 @@ static losses_status lossi_check(lossi_call *call, int loss, const void *losses,
         for (i = 0; i < 5; i++) {
             for (k = 0; k < 7; k++) {
                 if (i == 1 && k == 0 && grad == logits && !o->accumulate) continue;
-                if (i == 4 && k == 0 && logits == call->states.data) continue;
+                if (i == 4 && k == 0 && call->finish) continue;
                 if (lossi_overlap(out[i], in[k])) return LOSSES_BAD_OVERLAP;
             }
             for (k = 0; k < i; k++)
@@ -4868,6 +4871,7 @@ static losses_status lossi_prepare(lossi_call *call, int loss, const void *losse
     call->classes = shape.classes;
     call->states.data = NULL;
     call->states.bytes = 0;
+    call->finish = 0;
     return lossi_check(call, loss, losses, grad, logits, size, targets, shape, gamma, options);
 }
 
@@ -5328,10 +5332,10 @@ LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logi
 
 #ifndef LOSSES_NO_DOUBLE
 /* --- partial results ---------------------------------------------------------------------------- */
-/* x: logits, or the states for a finish */
-static losses_status lossi_prepare_block(lossi_call *call, const void *losses, const void *grad,
-                                         const losses_partial *states, const void *x,
-                                         losses_targets targets, losses_shape shape,
+/* finish: the states stand for the logits */
+static losses_status lossi_prepare_block(lossi_call *call, int finish, const void *losses,
+                                         const void *grad, const losses_partial *states,
+                                         const void *x, losses_targets targets, losses_shape shape,
                                          losses_block block, float gamma,
                                          const losses_options *options)
 {
@@ -5344,6 +5348,7 @@ static losses_status lossi_prepare_block(lossi_call *call, const void *losses, c
     if (positions > 0 && states == NULL) return LOSSES_BAD_POINTER;
     call->classes = block.classes;
     call->states.data = states;
+    call->finish = finish;
     return lossi_check(call, gamma > 0 ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY, losses, grad, x,
                        sizeof(float), targets, shape, (losses_wide)gamma, options);
 }
@@ -5354,7 +5359,7 @@ LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float
                                              const losses_options *options)
 {
     lossi_call call;
-    const losses_status status = lossi_prepare_block(&call, NULL, NULL, states, logits, targets,
+    const losses_status status = lossi_prepare_block(&call, 0, NULL, NULL, states, logits, targets,
                                                      shape, block, gamma, options);
     if (status == LOSSES_OK) {
         const int kind = gamma > 0 ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY;
@@ -5462,7 +5467,7 @@ LOSSES_API losses_status losses_partial_finish(float *loss, losses_partial *stat
     size_t i, positions;
     losses_status status;
     block.first = 0;
-    status = lossi_prepare_block(&call, loss, NULL, states, states, targets,
+    status = lossi_prepare_block(&call, 1, loss, NULL, states, states, targets,
                                  losses_images(shape.samples, 1, shape.positions), block, gamma,
                                  options);
     if (status != LOSSES_OK) return status;
@@ -5495,7 +5500,7 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
                                                  float gamma, const losses_options *options)
 {
     lossi_call call;
-    const losses_status status = lossi_prepare_block(&call, NULL, grad, states, logits, targets,
+    const losses_status status = lossi_prepare_block(&call, 0, NULL, grad, states, logits, targets,
                                                      shape, block, gamma, options);
     if (status == LOSSES_OK && grad == NULL && call.shape.samples > 0) return LOSSES_BAD_POINTER;
     if (status == LOSSES_OK) {
@@ -5567,6 +5572,7 @@ static losses_status lossi_prepare_mask(lossi_call *call, const losses_partial_m
         return LOSSES_BAD_POINTER;
     call->classes = shape.classes;
     call->states.data = states;
+    call->finish = 0;
     return lossi_check(call, LOSSI_DICE, NULL, grad, logits, sizeof *logits, targets, shape, 0,
                        options);
 }
@@ -5655,6 +5661,7 @@ LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *s
     if (masks > 0 && states == NULL) return LOSSES_BAD_POINTER;
     call.classes = 1;
     call.states.data = states;
+    call.finish = 0;
     status = lossi_check(&call, LOSSI_DICE, loss, NULL, NULL, sizeof *loss, losses_u8(NULL),
                          losses_masks(masks, 0), 0, options);
     if (status != LOSSES_OK) return status;

@@ -2,7 +2,6 @@
  * losses_cross_entropy and losses_focal give, and what the reference gives in double. */
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../losses.h"
@@ -27,7 +26,8 @@ static float uniform(void) { return (float)(random64() >> 40) * 0x1p-24f; }
 static float bell(void) { return uniform() + uniform() + uniform() + uniform() - 2; } /* +-2 */
 
 static float x[MOST], q[MOST], weight[CLASSES], upstream[POSITIONS];
-static float grad[MOST], whole[MOST], loss[POSITIONS], whole_loss[POSITIONS], lse[POSITIONS], whole_lse[POSITIONS];
+static float grad[MOST], whole[MOST], loss[POSITIONS], whole_loss[POSITIONS], lse[POSITIONS],
+    whole_lse[POSITIONS];
 static double exact[MOST], exact_loss[POSITIONS], exact_p[MOST], x_wide[MOST];
 static int32_t targets[POSITIONS];
 static losses_partial states[RANKS][POSITIONS];
@@ -42,7 +42,8 @@ typedef struct task {
 
 static size_t element(const task *a, size_t i, size_t c)
 {
-    return i / a->shape.positions * a->shape.sample_stride + c * a->shape.class_stride + i % a->shape.positions;
+    return i / a->shape.positions * a->shape.sample_stride + c * a->shape.class_stride +
+           i % a->shape.positions;
 }
 
 static losses_targets targets_of(const task *a, size_t first)
@@ -96,7 +97,8 @@ static void gradient_all(const task *a, size_t most)
         at.classes = a->shape.classes;
         s.classes = n;
         CHECK_STATUS(losses_partial_gradient(grad + c * a->shape.class_stride, states[0],
-                                             x + c * a->shape.class_stride, targets_of(a, c), s, at, gamma_of(a), &a->o),
+                                             x + c * a->shape.class_stride, targets_of(a, c), s, at,
+                                             gamma_of(a), &a->o),
                      LOSSES_OK);
     }
 }
@@ -127,7 +129,8 @@ static void compare(const task *a)
     o.log_sum_exp = whole_lse;
     if (a->focal) {
         losses_focal(whole_loss, whole, x, targets_of(a, 0), a->shape, a->gamma, &o);
-        losses_reference_focal(exact_loss, exact, x_wide, targets_of(a, 0), a->shape, (double)a->gamma, &o);
+        losses_reference_focal(exact_loss, exact, x_wide, targets_of(a, 0), a->shape,
+                               (double)a->gamma, &o);
         losses_focal(whole_loss, NULL, x, targets_of(a, 0), a->shape, a->gamma, &o);
     } else {
         losses_cross_entropy(whole_loss, whole, x, targets_of(a, 0), a->shape, &o);
@@ -137,13 +140,16 @@ static void compare(const task *a)
     losses_reference_log_softmax(exact_p, x_wide, a->shape);
     o.report = &report;
     o.log_sum_exp = lse;
-    CHECK_STATUS(losses_partial_finish(loss, states[0], targets_of(a, 0), a->shape, all, gamma_of(a), &o), LOSSES_OK);
+    CHECK_STATUS(
+        losses_partial_finish(loss, states[0], targets_of(a, 0), a->shape, all, gamma_of(a), &o),
+        LOSSES_OK);
     for (i = 0; i < (each ? n : 1); i++) {
         CHECK_ULP(loss[i], exact_loss[i], 4);
         CHECK_ULP(loss[i], (double)whole_loss[i], 4);
     }
     for (i = 0; i < n; i++) /* x + log1p(S) may cancel */
-        CHECK_NEAR((double)lse[i], (double)whole_lse[i], fmax(4 * ulp_of((double)whole_lse[i]), 0x1p-21));
+        CHECK_NEAR((double)lse[i], (double)whole_lse[i],
+                   fmax(4 * ulp_of((double)whole_lse[i]), 0x1p-21));
     CHECK_NEAR(report.denominator, whole_report.denominator, 0);
     CHECK(report.counted == whole_report.counted);
 }
@@ -155,19 +161,21 @@ static void compare_gradients(const task *a)
     size_t i, c;
     for (i = 0; i < n; i++) {
         double A = 0;
-        for (c = 0; c < a->shape.classes; c++) { /* at least the target terms */
+        for (c = 0; c < a->shape.classes; c++) { /* the sum of the target terms, or more */
             const double w = a->o.class_weight != NULL ? (double)weight[c] : 1;
             A += w * (a->soft ? (double)q[element(a, i, c)] : 1);
         }
         for (c = 0; c < a->shape.classes; c++) {
             const size_t k = element(a, i, c);
             const double w = a->o.class_weight != NULL ? (double)weight[c] : 1;
-            const double z = 2 * (double)a->o.z_loss * fabs((double)lse[i]), u = fabs((double)states[0][i].u);
+            const double z = 2 * (double)a->o.z_loss * fabs((double)lse[i]),
+                         u = fabs((double)states[0][i].u);
             double near = 32 * ulp_of(exact[k]);
             if (cancels || a->o.accumulate)
-                near = fmax(near, 4 * 0x1p-24 * (u * ((A + z) * exp(exact_p[k]) + w) + (a->o.accumulate ? 0.25 : 0)));
-            if (!CHECK_NEAR((double)grad[k], exact[k], near)) { printf("   class %zu of %zu position %zu t %d  whole %g near %g r %zu\n", c, a->shape.classes, i, targets[i], whole[k], near, states[0][i].r); return;}
-            (void)whole;
+                near = fmax(
+                    near, 4 * 0x1p-24 *
+                              (u * ((A + z) * exp(exact_p[k]) + w) + (a->o.accumulate ? 0.25 : 0)));
+            if (!CHECK_NEAR((double)grad[k], exact[k], near)) return;
         }
     }
 }
@@ -197,7 +205,8 @@ static void fill(const task *a, int kind)
             for (c = 0; c < a->shape.classes; c++) q[element(a, i, c)] = c == t;
         else
             for (c = 0; c < a->shape.classes && sum > 0; c++) q[element(a, i, c)] /= (float)sum;
-        if (kind == 6 && below(4) == 0) x[element(a, i, below(a->shape.classes))] = below(2) ? NAN : INFINITY;
+        if (kind == 6 && below(4) == 0)
+            x[element(a, i, below(a->shape.classes))] = below(2) ? NAN : INFINITY;
     }
 }
 
@@ -216,9 +225,12 @@ static void one(unsigned seed)
     a.shape = losses_images(1 + below(3), 1, m);
     if (m == 1) a.shape.samples = 1 + below(20);
     a.shape.classes = 1 + below(below(3) ? 40 : CLASSES);
-    while (a.shape.samples * m > POSITIONS || a.shape.samples * (a.shape.classes * (m + 1) + 2) > MOST)
-        if (a.shape.samples > 1) a.shape.samples--;
-        else a.shape.classes--;
+    while (a.shape.samples * m > POSITIONS ||
+           a.shape.samples * (a.shape.classes * (m + 1) + 2) > MOST)
+        if (a.shape.samples > 1)
+            a.shape.samples--;
+        else
+            a.shape.classes--;
     a.shape.class_stride = m + below(2);
     a.shape.sample_stride = a.shape.class_stride * a.shape.classes + below(3);
     kind = (int)below(check_finite ? 2 : 7);
@@ -232,19 +244,179 @@ static void one(unsigned seed)
     if (!a.focal && below(3) == 0) a.o.label_smoothing = below(4) ? 0.1f : 1;
     if (!a.focal && below(4) == 0) a.o.z_loss = 1e-3f;
     if (below(3) == 0) {
-        if (a.focal) a.o.class_alpha = weight;
-        else a.o.class_weight = weight;
+        if (a.focal)
+            a.o.class_alpha = weight;
+        else
+            a.o.class_weight = weight;
     }
-    check_case("seed %u: %u x %u x %u, kind %d, focal %d, soft %d", seed, (unsigned)a.shape.samples, (unsigned)a.shape.classes, (unsigned)m, kind, a.focal, a.soft);
+    check_case("seed %u: %u x %u x %u, kind %d, focal %d, soft %d", seed, (unsigned)a.shape.samples,
+               (unsigned)a.shape.classes, (unsigned)m, kind, a.focal, a.soft);
     fold_all(&a, 1 + below(RANKS), most[below(5)]);
     compare(&a);
     gradient_all(&a, most[below(5)]);
     compare_gradients(&a);
 }
 
+/* Four equal logits in two blocks: the loss is log 4, the gradient 1/4 and 1/4 - 1. The sum over the others of the
+ * target is 1 + 1 + 1. */
+static void by_hand(void)
+{
+    static const float zeros[4] = {0, 0, 0, 0};
+    const int32_t t = 2;
+    losses_partial a[2];
+    losses_block block = {0, 4};
+    float l, g[4];
+    check_case("four equal logits");
+    memset(a, 0, sizeof a);
+    CHECK_STATUS(
+        losses_partial_fold(&a[0], zeros, losses_i32(&t), losses_rows(1, 1), block, 0, NULL),
+        LOSSES_OK);
+    block.first = 1;
+    CHECK_STATUS(
+        losses_partial_fold(&a[1], zeros, losses_i32(&t), losses_rows(1, 3), block, 0, NULL),
+        LOSSES_OK);
+    CHECK(a[0].folded == 1 && a[1].folded == 3);
+    CHECK_STATUS(losses_partial_finish(&l, a, losses_i32(&t), losses_rows(1, 4), block, 0, NULL),
+                 LOSSES_BAD_SHAPE);
+    CHECK_STATUS(losses_partial_merge(&a[0], &a[1], 1), LOSSES_OK);
+    CHECK_NEAR(a[0].sum, 3, 1e-6);
+    CHECK(a[0].folded == 4);
+    CHECK_STATUS(losses_partial_finish(&l, a, losses_i32(&t), losses_rows(1, 4), block, 0, NULL),
+                 LOSSES_OK);
+    CHECK_ULP(l, 1.3862943611198906, 1);
+    block.first = 0;
+    CHECK_STATUS(
+        losses_partial_gradient(g, a, zeros, losses_i32(&t), losses_rows(1, 4), block, 0, NULL),
+        LOSSES_OK);
+    CHECK_ULP(g[0], 0.25, 2);
+    CHECK_ULP(g[1], 0.25, 2);
+    CHECK_ULP(g[2], -0.75, 2);
+    CHECK_ULP(g[3], 0.25, 2);
+    /* a state that has no class is nothing to merge; finishing again gives the same */
+    memset(&a[1], 0, sizeof a[1]);
+    CHECK_STATUS(losses_partial_merge(&a[0], &a[1], 1), LOSSES_OK);
+    CHECK_STATUS(losses_partial_finish(&l, a, losses_i32(&t), losses_rows(1, 4), block, 0, NULL),
+                 LOSSES_OK);
+    CHECK_ULP(l, 1.3862943611198906, 1);
+    CHECK_STATUS(losses_partial_merge(&a[1], &a[0], 1), LOSSES_OK);
+    CHECK_STATUS(
+        losses_partial_finish(&l, &a[1], losses_i32(&t), losses_rows(1, 4), block, 0, NULL),
+        LOSSES_OK);
+    CHECK_ULP(l, 1.3862943611198906, 1);
+}
+
+/* Every argument wrong in turn: what the call says, and that nothing was written. */
+static void wrong(void)
+{
+    enum { N = 3, C = 5 };
+    static float logits[N * C], out[N * C], losses[N];
+    static losses_partial at[N], old[N];
+    static int32_t labels[N] = {4, 0, -100};
+    const losses_block all = {0, C};
+    const losses_shape rows = losses_rows(N, C);
+    losses_block block;
+    losses_options o, none;
+    losses_shape s;
+    size_t i;
+    memset(&none, 0, sizeof none);
+    memset(at, 0, sizeof at);
+    for (i = 0; i < N * C; i++) logits[i] = (float)i, out[i] = 3;
+    check_case("wrong calls of partial results");
+#define FOLD(states, x, t, s, b, g, o)        losses_partial_fold(states, x, t, s, b, g, o)
+#define FINISH(loss, states, t, s, b, g, o)   losses_partial_finish(loss, states, t, s, b, g, o)
+#define GRADIENT(y, states, x, t, s, b, g, o) losses_partial_gradient(y, states, x, t, s, b, g, o)
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, 0, NULL), LOSSES_OK);
+    CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, all, 0, NULL), LOSSES_OK);
+    memcpy(old, at, sizeof at);
+    losses[0] = losses[1] = losses[2] = 3;
+    /* pointers */
+    CHECK_STATUS(FOLD(NULL, logits, losses_i32(labels), rows, all, 0, NULL), LOSSES_BAD_POINTER);
+    CHECK_STATUS(FOLD(at, NULL, losses_i32(labels), rows, all, 0, NULL), LOSSES_BAD_POINTER);
+    CHECK_STATUS(FOLD(at, logits, losses_i32(NULL), rows, all, 0, NULL), LOSSES_BAD_POINTER);
+    CHECK_STATUS(FINISH(losses, NULL, losses_i32(labels), rows, all, 0, NULL), LOSSES_BAD_POINTER);
+    CHECK_STATUS(GRADIENT(NULL, at, logits, losses_i32(labels), rows, all, 0, NULL),
+                 LOSSES_BAD_POINTER);
+    CHECK_STATUS(GRADIENT(out, NULL, logits, losses_i32(labels), rows, all, 0, NULL),
+                 LOSSES_BAD_POINTER);
+    CHECK_STATUS(losses_partial_merge(NULL, at, 1), LOSSES_BAD_POINTER);
+    CHECK_STATUS(losses_partial_merge(at, NULL, 1), LOSSES_BAD_POINTER);
+    CHECK_STATUS(losses_partial_merge(NULL, NULL, 0), LOSSES_OK);
+    /* blocks and shapes */
+    block.first = 1, block.classes = C;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
+    block.first = SIZE_MAX;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
+    block.first = 0, block.classes = C - 1;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
+    CHECK_STATUS(GRADIENT(out, at, logits, losses_i32(labels), rows, block, 0, NULL),
+                 LOSSES_BAD_SHAPE);
+    block.classes = 0;
+    CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
+    block.classes = C + 1; /* one class is missing */
+    CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
+    s = losses_rows(N, 0);
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), s, all, 0, NULL), LOSSES_BAD_SHAPE);
+    s = losses_rows(SIZE_MAX / 8, C);
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), s, all, 0, NULL), LOSSES_BAD_SHAPE);
+    CHECK_STATUS(losses_partial_merge(at, old, SIZE_MAX / 8), LOSSES_BAD_SHAPE);
+    s = rows;
+    s.sample_stride = C - 1;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), s, all, 0, NULL), LOSSES_BAD_SHAPE);
+    /* options */
+    o = none, o.label_smoothing = -1;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, 0, &o), LOSSES_BAD_OPTION);
+    CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, all, 0, &o), LOSSES_BAD_OPTION);
+    CHECK_STATUS(GRADIENT(out, at, logits, losses_i32(labels), rows, all, 0, &o),
+                 LOSSES_BAD_OPTION);
+    o = none, o.label_smoothing = 0.5f;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, 1, &o), LOSSES_BAD_OPTION);
+    o = none, o.alpha = 0.5f;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, 0, &o), LOSSES_BAD_OPTION);
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, -1, NULL), LOSSES_BAD_OPTION);
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, NAN, NULL), LOSSES_BAD_OPTION);
+    CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, all, INFINITY, NULL),
+                 LOSSES_BAD_OPTION);
+    /* targets */
+    labels[0] = C;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, 0, NULL), LOSSES_BAD_TARGET);
+    CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, all, 0, NULL), LOSSES_BAD_TARGET);
+    CHECK_STATUS(GRADIENT(out, at, logits, losses_i32(labels), rows, all, 0, NULL),
+                 LOSSES_BAD_TARGET);
+    labels[0] = 4;
+    CHECK_STATUS(FOLD(at, logits, losses_f32(logits), rows, all, 2, NULL), LOSSES_BAD_TARGET);
+    /* overlaps */
+    CHECK_STATUS(FOLD((losses_partial *)(void *)logits, logits, losses_i32(labels),
+                      losses_rows(1, C), all, 0, NULL),
+                 LOSSES_BAD_OVERLAP);
+    CHECK_STATUS(FINISH((float *)(void *)at, at, losses_i32(labels), rows, all, 0, NULL),
+                 LOSSES_BAD_OVERLAP);
+    CHECK_STATUS(GRADIENT((float *)(void *)at, at, logits, losses_i32(labels), losses_rows(1, C),
+                          all, 0, NULL),
+                 LOSSES_BAD_OVERLAP);
+    CHECK_STATUS(
+        GRADIENT(logits + 1, at, logits, losses_i32(labels), losses_rows(1, C), all, 0, NULL),
+        LOSSES_BAD_OVERLAP);
+    o = none, o.log_sum_exp = (float *)(void *)at;
+    CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, all, 0, &o), LOSSES_BAD_OVERLAP);
+    CHECK_STATUS(losses_partial_merge(at, at, N), LOSSES_BAD_OVERLAP);
+    CHECK_STATUS(losses_partial_merge(at, at + 1, 2), LOSSES_BAD_OVERLAP);
+    CHECK(memcmp(at, old, sizeof at) == 0);
+    for (i = 0; i < N * C; i++) CHECK(logits[i] == (float)i && out[i] == 3);
+    CHECK(losses[0] == 3 && losses[1] == 3 && losses[2] == 3);
+    /* and nothing at all is right */
+    CHECK_STATUS(FOLD(NULL, NULL, losses_i32(NULL), losses_rows(0, C), all, 0, NULL), LOSSES_OK);
+    CHECK_STATUS(FINISH(losses, NULL, losses_i32(NULL), losses_rows(0, C), all, 0, NULL),
+                 LOSSES_OK);
+    CHECK(losses[0] == 0);
+    CHECK_STATUS(GRADIENT(NULL, NULL, NULL, losses_i32(NULL), losses_rows(0, C), all, 0, NULL),
+                 LOSSES_OK);
+}
+
 void test_partial(void)
 {
     unsigned seed;
+    by_hand();
+    wrong();
     for (seed = 1; seed < (check_quick ? 1000 : 10000); seed++) one(seed);
 }
 #endif
