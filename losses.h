@@ -15,6 +15,7 @@
  *   LOSSES_NO_SIMD         plain C, one number at a time: smallest, needs no CPU test
  *   LOSSES_NO_REFERENCE    leaves the double reference out, and with it the only use of libm
  *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE)
+ *   LOSSES_OPENMP          large calls use the cores, through OpenMP (-fopenmp); otherwise no thread is started
  *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"
  *
  * The same bits: builds of one class give the same results to the last bit, on every CPU, from every
@@ -24,6 +25,7 @@
  *                   results then differ
  *   plain           SSE2, WebAssembly and any other CPU: "sse2", "wasm", "scalar"
  *   LOSSES_NO_SIMD  a class of its own; with LOSSES_NO_DOUBLE another
+ * The number of threads makes no difference to them, nor does LOSSES_OPENMP.
  * Under -Ofast and -ffast-math finite input gets right results, though clang's may be of no class; a program
  * that is linked with them takes denormal numbers for 0 throughout.
  *
@@ -313,18 +315,21 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
 
 #ifndef LOSSES_NO_DOUBLE
 /* --- partial results ----------------------------------------------------------------------------
- * For logits that are never in one place: a vocabulary that is made a block at a time, or stands on
- * several machines. Cross-entropy, and with gamma above 0 focal loss, in four verbs on states, one for each
- * position, which are zeroed before anything is folded:
+ * For losses whose logits are not in one place at one time: the parts go into small states, these are
+ * merged, and the gradient of each part follows from them. Pass the same options to every function; each
+ * checks them all and reads what concerns it. All else is as in the calls above.
+ * States can be sent as bytes between like machines; the bits of a result depend on parts and order.
+ *
+ * Classes in blocks: a vocabulary that is made a block at a time, or stands on several machines.
+ * Cross-entropy, and with gamma above 0 focal loss, on one state for each position, zeroed at first:
  *     losses_partial_fold      takes a block of classes into states
  *     losses_partial_merge     takes states of the same positions and other classes into states
  *     losses_partial_finish    makes losses of states that have every class, once, and leaves in them what
  *                              the gradient needs; the sums stay as they are
  *     losses_partial_gradient  writes the gradient of a block, from finished states and its logits
- * The arguments are those of the whole call and the same for each verb, which reads what concerns it: the
- * fold gamma, label_smoothing and class_weight, the finish all, the gradient label_smoothing, class_weight and
- * accumulate. Shape, logits, probabilities and grad are those of the block, class indices and weights those
- * of the whole; of the shape the finish reads samples and positions.
+ * Shape, logits, probabilities and grad are those of the block, class indices and weights those of the
+ * whole; of the shape the finish reads samples and positions, of the options the fold label_smoothing and
+ * class_weight, the gradient these and accumulate.
  *
  *     losses_partial states[N] = {0};
  *     for each block: losses_partial_fold(states, x, y, losses_rows(N, n), block, 0, &o);
@@ -333,9 +338,7 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, 0, &o);
  *
  * Any blocks, folded and merged in any order, give what the whole call gives: values within 4 ulp of it and
- * gradients within 32, or where their terms cancel 4 * 2^-24 of the largest. The bits depend on blocks
- * and order. States can be sent as bytes between like machines. Errors, NaN, ignored and empty as in the
- * whole call; a block outside of the classes, or a state without every class at the finish, is
+ * gradients within 32, or where their terms cancel 4 * 2^-24 of the largest. A block outside of the classes, or a state without every class at the finish, is
  * LOSSES_BAD_SHAPE. Cost: the fold that of the value of the block; the gradient one exp per logit.
  * Source: two softmax sums are merged as in Milakov & Gimelshein 2018. */
 
@@ -372,6 +375,47 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
                                                  const float *logits, losses_targets targets,
                                                  losses_shape shape, losses_block block,
                                                  float gamma, const losses_options *options);
+
+/* A mask that arrives in tiles. Zeroed: no pixel yet. */
+typedef struct losses_partial_mask {
+    double intersection;             /* sum p t */
+    double difference;               /* sum p (1-t) + (1-p) t */
+    size_t counted;                  /* pixels that are not ignored */
+    double slope_0, slope_1, factor; /* left by losses_partial_dice for the gradient */
+} losses_partial_mask;
+
+/* Adds a tile to each mask: states[samples][classes], shape.positions the pixels of the tile. Integer
+ * targets are packed as the tile is. A tile without a pixel adds nothing. Reads: has_ignore_index,
+ * ignore_index. Cost: one exp per pixel. Error of the sums: 2^-22 of each. */
+LOSSES_API losses_status losses_partial_dice_fold(losses_partial_mask *states, const float *logits,
+                                                  losses_targets targets, losses_shape shape,
+                                                  const losses_options *options);
+
+/* states[i] += others[i], for i < count: of the sums; the arrays must be apart. Tiles may have been folded
+ * in any order and grouping. */
+LOSSES_API losses_status losses_partial_dice_merge(losses_partial_mask *states,
+                                                   const losses_partial_mask *others, size_t count);
+
+/* The losses of complete masks, as losses_dice gives them to 4 ulp: loss has 1 value for mean and sum, one
+ * per mask for none, or is NULL. Leaves in the states what the gradient needs; the sums stay, so that more
+ * can be folded and this be called again. A mask without a counted pixel is worth 0 and is not counted.
+ * Reads: reduction, denominator, nan_if_empty, scale, eps, upstream, report. */
+LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *states, size_t masks,
+                                             const losses_options *options);
+
+/* The gradient of a tile, from what losses_partial_dice left in the states (0 before it): as losses_dice
+ * gives it to 32 ulp. grad may be logits, unless accumulating. Reads: has_ignore_index, ignore_index,
+ * accumulate. Cost: one exp per pixel. */
+LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
+                                                      const losses_partial_mask *states,
+                                                      const float *logits, losses_targets targets,
+                                                      losses_shape shape,
+                                                      const losses_options *options);
+
+/* Adds the sum, the denominator and counted of one report to another, for a batch that is taken in several
+ * calls: the mean over all of it is sum / denominator, with the denominators that the calls found (not one
+ * given to them as an option). The two must be apart. */
+LOSSES_API losses_status losses_partial_report(losses_report *report, const losses_report *other);
 #endif
 
 #ifndef LOSSES_NO_REFERENCE
@@ -584,6 +628,22 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_UNROLL(n) LOSSI_SINGLY
 #endif
 
+#if defined(LOSSES_OPENMP)
+#if !defined(_OPENMP)
+#error "LOSSES_OPENMP needs a compiler that has OpenMP on: -fopenmp"
+#endif
+#define LOSSI_THREADS 1
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LOSSI_OPENMP(text) __pragma(text)
+#else
+#define LOSSI_OPENMP(text) _Pragma(#text)
+#endif
+#define LOSSI_PARALLEL(worthwhile) LOSSI_OPENMP(omp parallel for schedule(static) if (worthwhile))
+#else
+#define LOSSI_THREADS 0
+#define LOSSI_PARALLEL(worthwhile)
+#endif
+
 /* V8 11.3 gets vectors of two doubles wrong that are made of floats or made floats; vectors of MVE take
  * denormal numbers for 0, and loops over several arrays of different steps went wrong with clang 19 */
 #if (defined(__wasm__) || defined(__ARM_FEATURE_MVE)) && defined(__clang__)
@@ -622,7 +682,9 @@ typedef struct lossi_sum {
 typedef struct lossi_job {
     int loss;
     losses_shape shape;
-    float *grad;    /* or NULL; may be x */
+    size_t from,
+        to;      /* of the positions, elements (sigmoid losses) or masks (dice), in packed order */
+    float *grad; /* or NULL; may be x */
     const float *x; /* logits */
     const float *q; /* float targets, or the upstream of the log-softmax gradient; or NULL */
     losses_targets targets;
@@ -640,13 +702,11 @@ typedef struct lossi_job {
     int accumulate;
     int stream; /* the gradient is more than caches hold: past them to memory */
     float *log_sum_exp;
-    float *losses; /* or NULL: each loss */
-    lossi_sum sum; /* out: of the losses */
-#ifndef LOSSES_NO_DOUBLE
-    losses_partial *states;         /* or NULL: of a block of classes, to be folded into */
-    const losses_partial *finished; /* or NULL: for its gradient */
-    size_t block;                   /* its first class */
-#endif
+    float *losses;        /* or NULL: each loss */
+    lossi_sum sum;        /* out: of the losses */
+    void *states;         /* of partial results: to be added to */
+    const void *finished; /* or to be read */
+    size_t block;         /* first class of the block */
 } lossi_job;
 
 /* Some positions of a softmax call, or one plane of the others: what a kernel works on at a time. */
@@ -658,15 +718,28 @@ typedef struct lossi_place {
     size_t x_step, grad_step; /* of x and grad, where those are elsewhere */
     size_t count;             /* positions, elements */
     size_t first;             /* index of the first into the packed targets */
-    size_t plane;             /* sigmoid losses: its class; dice: its mask */
+    size_t plane;             /* sigmoid losses: its (first) class; dice: its mask */
     float *loss;              /* out: one for each position */
 } lossi_place;
 
-/* What one instruction set provides. The first two take all positions or planes of a call. */
+/* Sums over pixels of a mask: B V and B I of dice */
+typedef struct lossi_mask {
+    lossi_sum V, I;
+} lossi_mask;
+
+/* The gradient of a mask is B p (1-p) (c0 + t c01) unit, c01 = -(c0 + c1) */
+typedef struct lossi_slopes {
+    float c0, c1, c01, unit;
+} lossi_slopes;
+
+/* What one instruction set provides. The first two take the positions or planes of a job. */
 typedef struct lossi_kernels {
     const char *name;
     void (*softmax)(lossi_job *job);
     void (*planes)(lossi_job *job);
+    void (*dice_sums)(const lossi_job *job, const lossi_place *at, lossi_mask *sums);
+    void (*dice_gradient)(const lossi_job *job, const lossi_place *at, const lossi_slopes *c,
+                          int stored);
     float (*cross_entropy_row)(float *grad, const float *x, size_t classes, size_t t, float u);
     float (*focal_row)(float *grad, const float *x, size_t classes, size_t t, float gamma, float u);
     float (*dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n, float smooth,
@@ -676,12 +749,23 @@ typedef struct lossi_kernels {
 #endif
 } lossi_kernels;
 
-#define LOSSI_FEW   32 /* classes of a row up to which rows go side by side */
+#define LOSSV_B     1.099511627776e12f     /* 2^40 */
+#define LOSSV_1_B   9.094947017729282e-13f /* 2^-40 */
+#define LOSSI_TINY  7.8886091e-31f         /* 2^-100 */
+#define LOSSI_FEW   32                     /* classes of a row up to which rows go side by side */
 #define LOSSI_GROUP 16 /* blocks between compensated additions and checks of the guess */
 
 #define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
 #ifndef LOSSI_LARGE
 #define LOSSI_LARGE LOSSI_POWER(21u) /* floats of a gradient that goes past the caches */
+#endif
+#ifndef LOSSI_PIECE
+#define LOSSI_PIECE \
+    8192u /* floats of a piece of a call, at least; a call of less than four is one */
+#endif
+#define LOSSI_PIECES 64 /* at most */
+#ifndef LOSSI_LONG
+#define LOSSI_LONG LOSSI_POWER(17u) /* pixels up to which a mask is taken whole */
 #endif
 #define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
 #define LOSSI_SOON   4096  /* floats ahead that are asked for */
@@ -696,6 +780,7 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     lossi_job job;
     job.loss = loss;
     job.shape = shape;
+    job.from = job.to = 0;
     job.grad = grad;
     job.x = x;
     job.q = NULL;
@@ -711,11 +796,9 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     job.factor = factor;
     job.log_sum_exp = job.losses = NULL;
     job.sum.high = job.sum.low = 0;
-#ifndef LOSSES_NO_DOUBLE
     job.states = NULL;
     job.finished = NULL;
     job.block = 0;
-#endif
     return job;
 }
 
@@ -840,6 +923,40 @@ LOSSI_FORCE losses_wide lossi_total(const lossi_sum *sum)
     return lossi_finite(sum->high) ? lossi_w(sum->high + sum->low) : sum->high;
 }
 
+LOSSI_FORCE void lossi_merge(lossi_sum *sum, const lossi_sum *other)
+{
+    lossi_add(sum, other->high);
+    lossi_add(sum, other->low);
+}
+
+/* Loss of a mask from B V and B I, and the gradient's factors of p (1-p): *at_0 for t = 0, -*at_1 for t = 1.
+ * Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is V / D
+ * without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
+LOSSI_FORCE float lossi_dice(losses_wide v, losses_wide i, float smooth, losses_wide *at_0,
+                             losses_wide *at_1)
+{
+    const losses_wide unit = (losses_wide)LOSSV_1_B;
+    const losses_wide i2 = lossi_w(lossi_w(2 * i * unit) + (losses_wide)smooth);
+    const losses_wide d = lossi_w(lossi_w(v * unit) + i2);
+    v = lossi_w(lossi_w(v / d) * unit);
+    *at_0 = lossi_w(lossi_w(i2 / d) / d);
+    *at_1 = lossi_w(lossi_w(2 * lossi_w(v / d)) + *at_0);
+    return lossi_f((float)v);
+}
+
+LOSSI_FORCE lossi_slopes lossi_slopes_of(losses_wide at_0, losses_wide at_1, float factor)
+{
+    lossi_slopes c;
+    losses_wide K = lossi_w((losses_wide)factor * (losses_wide)LOSSV_1_B);
+    c.unit = 1;
+    if (lossi_w(at_0 * (K < 0 ? -K : K)) < (losses_wide)LOSSI_TINY)
+        c.unit = (float)K, K = 1; /* the products would not be normal numbers */
+    c.c0 = (float)lossi_w(at_0 * K);
+    c.c1 = (float)lossi_w(at_1 * K);
+    c.c01 = (float)lossi_w(-lossi_w(at_0 + at_1) * K);
+    return c;
+}
+
 /* Takes some losses, of which i is the number of the first. In double the sum of a few floats needs no
  * compensation. */
 LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t count)
@@ -953,7 +1070,7 @@ static double lossi_term(float x, float x_r)
 
 /* Takes what other classes gave into a state. The greater scale stays, and with it its r; the other r becomes one
  * of the classes. */
-static void lossi_merge(losses_partial *state, const losses_partial *other)
+static void lossi_merge_states(losses_partial *state, const losses_partial *other)
 {
     losses_partial y = *state, less = *other;
     const double x_t = lossi_w((double)y.x_t + (double)less.x_t);
@@ -1770,9 +1887,7 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 /* ====================================== PART 4: KERNELS =========================================
  * exp and log once, then each loss once. Throughout, a pair (high, low) stands for high + low with
  * |low| a few ulp of high at most, and B = 2^40 scales what may be too small for a float. */
-#ifndef LOSSV_B
-#define LOSSV_B          1.099511627776e12f     /* 2^40  */
-#define LOSSV_1_B        9.094947017729282e-13f /* 2^-40 */
+#ifndef lossv_pair
 #define lossv_pair       LOSSI_FN(pair)
 #define lossv_two_sum    LOSSI_FN(two_sum)
 #define lossv_accumulate LOSSI_FN(accumulate)
@@ -3055,7 +3170,8 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
         LOSSI_FN(greatest)(classes, at, at->x, 0, greatest);
     for (l = 0; l < at->count; l++) {
         const losses_partial *const s =
-            (job->finished != NULL ? job->finished : job->states) + at->first + l;
+            (const losses_partial *)(job->finished != NULL ? job->finished : job->states) +
+            at->first + l;
         if (job->finished != NULL) {
             const double slope = s->slope / (double)LOSSV_B;
             const int small = slope < (double)LOSSI_TINY && slope > -(double)LOSSI_TINY;
@@ -3139,7 +3255,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
             if (lossi_finite((losses_wide)high[1][l])) y.margins += 2 * (double)low[1][l];
             if (x_r < -FLT_MAX) y.margins = 0; /* the others will tell */
         }
-        lossi_merge(job->states + at->first + l, &y);
+        lossi_merge_states((losses_partial *)job->states + at->first + l, &y);
     }
 }
 #endif
@@ -3627,7 +3743,7 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
 #endif
 }
 
-/* Takes all positions of a call. */
+/* Takes the positions of a job. */
 LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 {
     const losses_shape s = job->shape;
@@ -3635,26 +3751,26 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
         !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !LOSSI_IN_BLOCKS(job);
     const size_t most = LOSSV_N * LOSSI_BATCH;
     float losses[LOSSV_N * LOSSI_BATCH];
-    size_t n, m, count;
+    size_t i = job->from, n, m, count;
 #if LOSSV_N > 1
     if (s.positions == 1 && (s.class_stride == 1 || s.classes == 1)) {
         const size_t fit = lossi_least(LOSSI_NEARBY / s.classes, LOSSV_N);
         const size_t rows = s.classes <= LOSSI_FEW ? most : fit > 0 ? fit : 1;
-        for (n = 0; n < s.samples; n += count) {
-            count = lossi_least(s.samples - n, rows);
-            LOSSI_FN(rows)(job, n, count, losses);
-            if (losing) lossi_take(job, n, losses, count);
+        for (; i < job->to; i += count) {
+            count = lossi_least(job->to - i, rows);
+            LOSSI_FN(rows)(job, i, count, losses);
+            if (losing) lossi_take(job, i, losses, count);
         }
         return;
     }
 #endif
-    for (n = 0; n < s.samples; n++) {
-        for (m = 0; m < s.positions; m += count) {
-            const size_t first = n * s.positions + m;
-            count = lossi_least(s.positions - m, most);
-            LOSSI_FN(pixels)(job, n * s.sample_stride + m, first, count, losses);
-            if (losing) lossi_take(job, first, losses, count);
-        }
+    if (i >= job->to) return;
+    for (n = i / s.positions, m = i % s.positions; i < job->to; i += count) {
+        count = lossi_least(lossi_least(s.positions - m, most), job->to - i);
+        LOSSI_FN(pixels)(job, n * s.sample_stride + m, i, count, losses);
+        if (losing) lossi_take(job, i, losses, count);
+        m += count;
+        if (m == s.positions) m = 0, n++;
     }
 }
 
@@ -3899,7 +4015,7 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
 LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, size_t i, size_t m)
 {
     if (weight == NULL) return lossv_set(1);
-    return at->step == 1 ? lossv_load(weight + i, m, 0) : lossv_set(weight[at->plane]);
+    return at->step == 1 ? lossv_load(weight + at->plane + i, m, 0) : lossv_set(weight[at->plane]);
 }
 
 /* A strip of a sigmoid loss, n elements from number i on; part: the sum of its losses, which stand in log.
@@ -4023,23 +4139,18 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
     }
 }
 
-/* One mask. Identity: with V = sum p (1-t) + (1-p) t, P + T = V + 2I, so that with D = V + 2I + E the loss is
- * V / D without a subtraction, and its gradient p (1-p) ((1-t) (2I + E) - t (2V + 2I + E)) / D^2. */
-LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
+/* B V and B I of the pixels of a place, and B p (1-p) of each to grad, where there is one to store. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_sums)(const lossi_job *job, const lossi_place *at,
+                                                  lossi_mask *sums)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const int stored = at->grad != NULL && !job->accumulate;
+    const int plain = at->q == NULL && !job->ignored;
     lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS];
-    const int hard = at->q == NULL, stored = at->grad != NULL && !job->accumulate;
-    const int plain = hard && !job->ignored;
     lossv_strip strip;
-    lossv u, c0, c1, c01;
-    lossi_sum sum;
-    losses_wide v, i2, d, K;
-    float loss, K2;
-    size_t i, k;
-    for (k = 0; k < LOSSV_SUMS; k++) {
-        V[k].high = V[k].low = zero;
-        I[k] = V[k];
+    size_t i;
+    for (i = 0; i < LOSSV_SUMS; i++) {
+        V[i].high = V[i].low = lossv_set(0);
+        I[i] = V[i];
     }
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
@@ -4050,26 +4161,26 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         else
             LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
     }
-    sum = LOSSI_FN(sum)(V); /* B V, B I */
-    v = lossi_total(&sum);
-    sum = LOSSI_FN(sum)(I);
-    i2 =
-        lossi_w(lossi_w(2 * lossi_total(&sum) * (losses_wide)LOSSV_1_B) + (losses_wide)job->smooth);
-    d = lossi_w(lossi_w(v * (losses_wide)LOSSV_1_B) + i2);
-    v = lossi_w(lossi_w(v / d) * (losses_wide)LOSSV_1_B);
-    loss = lossi_f((float)v);
-    if (at->grad == NULL) return loss;
-    i2 = lossi_w(lossi_w(i2 / d) / d);             /* of the gradient of p (1-p) for t = 0 */
-    v = lossi_w(lossi_w(2 * lossi_w(v / d)) + i2); /* and of -p (1-p) for t = 1 */
-    K = (losses_wide)(job->upstream != NULL ? job->upstream[at->plane] : job->factor);
-    K = lossi_w(K * (losses_wide)LOSSV_1_B);
-    K2 = 1;
-    if (lossi_w(i2 * (K < 0 ? -K : K)) < (losses_wide)LOSSI_TINY)
-        K2 = (float)K, K = 1; /* the products would not be normal numbers */
-    c0 = lossv_set((float)lossi_w(i2 * K));
-    c1 = lossv_set((float)lossi_w(v * K));
-    c01 = lossv_set((float)lossi_w(-lossi_w(i2 + v) * K));
-    u = lossv_set(K2);
+    sums->V = LOSSI_FN(sum)(V);
+    sums->I = LOSSI_FN(sum)(I);
+}
+
+/* The gradient of the pixels of a place; stored: B p (1-p) of each stands in grad. */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, const lossi_place *at,
+                                                      const lossi_slopes *slopes, int stored)
+{
+    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const lossv c0 = lossv_set(slopes->c0), c1 = lossv_set(slopes->c1);
+    const lossv c01 = lossv_set(slopes->c01), u = lossv_set(slopes->unit);
+    const int hard = at->q == NULL, plain = hard && !job->ignored;
+    lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS]; /* not of interest */
+    lossv_strip strip;
+    size_t i, k;
+    for (k = 0; k < LOSSV_SUMS; k++) {
+        V[k].high = V[k].low = zero;
+        I[k] = V[k];
+    }
+    strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
@@ -4085,59 +4196,80 @@ LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
         }
         if (stored) LOSSI_FN(targets_at)(&strip, job, at, i, n);
         for (k = 0; k < n; k += LOSSV_N) {
-            const lossv t = lossv_load_all(strip.t + k), old = lossv_load(to + k, n - k, 0);
+            const lossv t = lossv_load_all(strip.t + k);
             lossv y = lossv_load(bump + k, n - k, 0);
             lossv c = lossv_once(t, c01, c0);
             if (hard) c = lossv_if_lt(y, zero, c1, c0);
             y = lossv_mul(lossv_mul(y, c), u);
             if (some) y = lossv_if_eq(lossv_load_all(strip.on + k), one, y, zero);
-            lossv_store(to + k, n - k, stored ? y : lossv_add(old, y));
+            if (job->accumulate) y = lossv_add(lossv_load(to + k, n - k, 0), y);
+            lossv_store(to + k, n - k, y);
         }
+    }
+}
+
+LOSSI_OP float LOSSI_FN(dice)(const lossi_job *job, const lossi_place *at)
+{
+    lossi_mask sums;
+    losses_wide at_0, at_1;
+    float loss;
+    LOSSI_FN(dice_sums)(job, at, &sums);
+    loss = lossi_dice(lossi_total(&sums.V), lossi_total(&sums.I), job->smooth, &at_0, &at_1);
+    if (at->grad != NULL) {
+        const float u = job->upstream != NULL ? job->upstream[at->plane] : job->factor;
+        const lossi_slopes slopes = lossi_slopes_of(at_0, at_1, u);
+        LOSSI_FN(dice_gradient)(job, at, &slopes, !job->accumulate);
     }
     return loss;
 }
 
-/* Takes all planes of a call; for the sigmoid losses rows of classes likewise, all at once where they are
- * packed and alike. */
+/* Takes the masks of a job, or the elements of a sigmoid loss: by planes or by rows of classes, and these all
+ * at once where they are packed and alike. */
 LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
 {
     losses_shape s = job->shape;
-    const int row = job->loss != LOSSI_DICE && s.positions == 1 && s.class_stride == 1;
-    size_t n, c;
+    const int dice = job->loss == LOSSI_DICE,
+              row = !dice && s.positions == 1 && s.class_stride == 1;
+    const size_t end = job->to;
+    size_t i = job->from, plane, m, n, c, count;
+    if (i >= end) return;
     if (row) {
         s.positions = s.classes;
         s.classes = 1;
         if (s.sample_stride == s.positions && job->weight == NULL && job->positive == NULL)
             s.positions *= s.samples, s.samples = 1;
     }
-    for (n = 0; n < s.samples; n++) {
-        for (c = 0; c < s.classes; c++) {
-            const size_t k = n * s.sample_stride + c * s.class_stride, plane = n * s.classes + c;
+    plane = dice ? i : i / s.positions;
+    m = dice ? 0 : i % s.positions;
+    for (n = plane / s.classes, c = plane % s.classes; i < end; i += dice ? 1 : count) {
+        const size_t k = n * s.sample_stride + c * s.class_stride + m;
+        const size_t first = dice ? i * s.positions : i;
+        lossi_place at;
+        count = dice ? s.positions : lossi_least(s.positions - m, end - i);
+        at = lossi_at(job, k, row ? 1 : 0, count, first, NULL);
+        if (dice) {
             float loss = 0;
-            const size_t first = plane * s.positions;
-            lossi_place at = lossi_at(job, k, row ? 1 : 0, s.positions, first, NULL);
-            if (job->loss == LOSSI_DICE) {
-                at.plane = plane;
+            at.plane = i;
 #if LOSSV_N == 1
-                if (at.q == NULL) {
-                    const float u = job->upstream != NULL ? job->upstream[plane] : job->factor;
-                    loss =
-                        LOSSI_FN(mask)(at.grad, at.x, job->targets, first, at.count, job->ignored,
-                                       job->ignore, job->smooth, u, job->accumulate);
-                } else
+            if (at.q == NULL) {
+                const float u = job->upstream != NULL ? job->upstream[i] : job->factor;
+                loss = LOSSI_FN(mask)(at.grad, at.x, job->targets, first, count, job->ignored,
+                                      job->ignore, job->smooth, u, job->accumulate);
+            } else
 #endif
-                    if (at.count > 0)
-                    loss = LOSSI_FN(dice)(job, &at); /* without a pixel: 0 */
-                lossi_take(job, plane, &loss, 1);
-            } else {
-                lossi_sum sum;
-                at.plane = c;
-                if (job->losses != NULL) at.loss = job->losses + first;
-                sum = LOSSI_FN(sigmoid)(job, &at, job->loss == LOSSI_SIGMOID_FOCAL);
-                lossi_add(&job->sum, sum.high);
-                if (lossi_finite(sum.low)) lossi_add(&job->sum, sum.low);
-            }
+                if (count > 0)
+                loss = LOSSI_FN(dice)(job, &at); /* without a pixel: 0 */
+            lossi_take(job, i, &loss, 1);
+        } else {
+            lossi_sum sum;
+            at.plane = row ? m : c;
+            if (job->losses != NULL) at.loss = job->losses + first;
+            sum = LOSSI_FN(sigmoid)(job, &at, job->loss == LOSSI_SIGMOID_FOCAL);
+            lossi_add(&job->sum, sum.high);
+            if (lossi_finite(sum.low)) lossi_add(&job->sum, sum.low);
         }
+        m = 0;
+        if (++c == s.classes) c = 0, n++;
     }
 }
 
@@ -4245,7 +4377,8 @@ static const lossi_kernels LOSSI_FN(kernels) = {
 static const lossi_kernels lossi_base = {
 #endif
 
-    LOSSI_NAME,          LOSSI_FN(softmax),   LOSSI_FN(planes), LOSSI_FN(cross_entropy_row),
+    LOSSI_NAME,          LOSSI_FN(softmax),       LOSSI_FN(planes),
+    LOSSI_FN(dice_sums), LOSSI_FN(dice_gradient), LOSSI_FN(cross_entropy_row),
     LOSSI_FN(focal_row), LOSSI_FN(dice_mask),
 #ifdef LOSSI_TEST
     LOSSI_FN(map),
@@ -4407,6 +4540,44 @@ static int lossi_bad_number(losses_wide value, losses_wide lowest, losses_wide h
     return !known ? !(value == 0) : !(value >= lowest && value <= highest);
 }
 
+/* A call is cut into pieces by its shape alone, so that sums have the same bits whoever takes which of them.
+ * Its items lie in lines of some length; a piece begins at a multiple of `group` items in its line. */
+typedef struct lossi_cut {
+    size_t items, length, group;
+    int pieces;
+} lossi_cut;
+
+static lossi_cut lossi_cut_up(size_t items, size_t length, size_t group, size_t floats)
+{
+    lossi_cut cut;
+    size_t pieces = 1;
+    if (floats / LOSSI_PIECE >= 4) {
+        pieces = lossi_least(floats / LOSSI_PIECE, LOSSI_PIECES);
+        pieces = lossi_least(pieces, (items - 1) / group + 1);
+    }
+    cut.items = items;
+    cut.length = length;
+    cut.group = group;
+    cut.pieces = (int)pieces;
+    return cut;
+}
+
+/* Where piece i begins, and the one before it ends */
+static size_t lossi_cut_at(const lossi_cut *cut, int i)
+{
+    const size_t pieces = (size_t)cut->pieces, number = (size_t)i;
+    size_t groups, at;
+    if (i == cut->pieces) return cut->items;
+    if (i == 0) return 0;
+    groups = (cut->items - 1) / cut->group + 1;
+    at = (number * (groups / pieces) + lossi_least(number, groups % pieces)) * cut->group;
+    at = lossi_least(at, cut->items);
+    return at - at % cut->length % cut->group;
+}
+
+/* Pieces that may be under way before their sums are added up, in order */
+#define LOSSI_AT_ONCE (LOSSI_THREADS ? LOSSI_PIECES : 1)
+
 static losses_status lossi_options(lossi_call *call, int loss, losses_wide gamma)
 {
     losses_options *o = &call->options;
@@ -4514,41 +4685,103 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, siz
     return ignored;
 }
 
+/* What the mean divides by: this, or the option. */
+static void lossi_divide_by(lossi_call *call, int loss, losses_wide denominator)
+{
+    call->empty = !(denominator > 0) && !(call->options.denominator > 0);
+    if (call->options.denominator > 0) denominator = call->options.denominator;
+    if (loss == LOSSI_DICE) denominator = lossi_w(denominator + (losses_wide)1e-8);
+    call->denominator = denominator;
+}
+
+typedef struct lossi_scanned {
+    size_t ignored, masks,
+        bad; /* masks: with a target that counts; bad: SIZE_MAX if there is none */
+    lossi_sum weight;
+} lossi_scanned;
+
+/* Targets from .. to - 1, of masks of `each` */
+static lossi_scanned lossi_scan_piece(const lossi_call *call, size_t from, size_t to, size_t each,
+                                      size_t highest, const float *weight)
+{
+    lossi_scanned y = {0, 0, SIZE_MAX, {0, 0}};
+    size_t n, i, bad;
+    for (i = from; i < to; i += n) {
+        size_t ignored;
+        n = lossi_least(to - i, each);
+        ignored = lossi_scan_run(call, i, n, highest, &bad);
+        if (bad < i + n) {
+            y.bad = bad;
+            return y;
+        }
+        y.ignored += ignored;
+        y.masks += n > ignored;
+    }
+    for (i = from; i < to && weight != NULL; i++) {
+        const int64_t t = lossi_target(call->targets, i);
+        if (t != call->ignore) lossi_add(&y.weight, (losses_wide)weight[t]);
+    }
+    return y;
+}
+
+/* n targets from number `first` on, in pieces */
+static lossi_scanned lossi_scan_all(const lossi_call *call, size_t first, size_t n, size_t each,
+                                    size_t group, size_t highest, const float *weight)
+{
+    const lossi_cut cut = lossi_cut_up(n, n, group, weight != NULL ? n : n / 8);
+    lossi_scanned parts[LOSSI_AT_ONCE], y = {0, 0, SIZE_MAX, {0, 0}};
+    int i, k, end;
+    if (cut.pieces == 1) return lossi_scan_piece(call, first, first + n, each, highest, weight);
+    for (i = 0; i < cut.pieces; i = end) {
+        end = cut.pieces - i > LOSSI_AT_ONCE ? i + LOSSI_AT_ONCE : cut.pieces;
+        LOSSI_PARALLEL(1)
+        for (k = i; k < end; k++)
+            parts[k - i] =
+                lossi_scan_piece(call, first + lossi_cut_at(&cut, k),
+                                 first + lossi_cut_at(&cut, k + 1), each, highest, weight);
+        for (k = i; k < end; k++) {
+            if (parts[k - i].bad < SIZE_MAX) return parts[k - i];
+            y.ignored += parts[k - i].ignored;
+            y.masks += parts[k - i].masks;
+            lossi_merge(&y.weight, &parts[k - i].weight);
+        }
+    }
+    return y;
+}
+
 /* Checks the targets and counts what the mean divides by. */
 static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
 {
     const int softmax = (loss & LOSSI_SOFTMAX) != 0, integers = call->targets.type != LOSSI_F32;
+    const int dice = loss == LOSSI_DICE;
     const size_t m = call->shape.positions, n = call->shape.samples, c = call->shape.classes;
-    const size_t planes = loss == LOSSI_DICE ? n * c : 1;
-    const size_t each = loss == LOSSI_DICE ? m : n * m * (softmax ? 1 : c);
+    const size_t all = n * m * (softmax ? 1 : c), each = dice ? m : all;
+    const size_t round = m > LOSSI_LONG ? each : all; /* long masks one by one */
     const size_t highest = softmax ? call->classes - 1 : 1;
     const float *weight = softmax && integers ? call->options.class_weight : NULL;
-    size_t plane, i, end;
+    losses_wide denominator;
+    size_t i;
 
-    call->counted = 0;
+    call->counted = !dice ? all : m > 0 ? n * c : 0;
     call->ignored = 0;
-    for (plane = 0; plane < planes; plane++) {
-        size_t ignored = 0;
-        end = plane * each + each;
-        if (integers) {
-            ignored = lossi_scan_run(call, plane * each, each, highest, bad);
-            if (*bad < end) return LOSSES_BAD_TARGET;
+    denominator = (losses_wide)call->counted;
+    if (integers) {
+        call->counted = 0;
+        for (i = 0; i < all; i += round) {
+            const lossi_scanned found = lossi_scan_all(
+                call, i, round, each, dice && round > each ? each : 16, highest, weight);
+            if (found.bad < SIZE_MAX) {
+                *bad = found.bad;
+                return LOSSES_BAD_TARGET;
+            }
+            call->ignored |= found.ignored > 0;
+            call->counted += !dice          ? all - found.ignored
+                             : round > each ? found.masks
+                                            : each > found.ignored;
+            denominator = weight != NULL ? lossi_total(&found.weight) : (losses_wide)call->counted;
         }
-        call->ignored |= ignored > 0;
-        call->counted += loss == LOSSI_DICE ? each > ignored : each - ignored;
     }
-    call->denominator = (losses_wide)call->counted;
-    if (weight != NULL) {
-        lossi_sum total = {0, 0};
-        for (i = 0; i < each; i++) {
-            const int64_t t = lossi_target(call->targets, i);
-            if (t != call->ignore) lossi_add(&total, (losses_wide)weight[t]);
-        }
-        call->denominator = lossi_total(&total);
-    }
-    call->empty = !(call->denominator > 0) && !(call->options.denominator > 0);
-    if (call->options.denominator > 0) call->denominator = call->options.denominator;
-    if (loss == LOSSI_DICE) call->denominator = lossi_w(call->denominator + (losses_wide)1e-8);
+    lossi_divide_by(call, loss, denominator);
     return LOSSES_OK;
 }
 
@@ -4815,15 +5048,157 @@ static lossi_job lossi_job_of(const lossi_call *call, int loss, float *out, floa
     return job;
 }
 
+static lossi_cut lossi_cut_of(const lossi_job *job)
+{
+    const losses_shape s = job->shape;
+    const size_t positions = s.samples * s.positions, all = positions * s.classes;
+    size_t group = 64;
+    if (job->loss == LOSSI_DICE)
+        return lossi_cut_up(s.samples * s.classes, s.samples * s.classes, 1, all);
+    if (job->loss & (LOSSI_BINARY | LOSSI_SIGMOID_FOCAL))
+        return lossi_cut_up(all, s.positions > 1 ? s.positions : all, 128, all);
+    if (s.positions == 1 && s.class_stride == 1 && s.classes > LOSSI_FEW)
+        group = s.classes < LOSSI_NEARBY ? lossi_least(LOSSI_NEARBY / s.classes, 16) : 1;
+    return lossi_cut_up(positions, s.positions > 1 ? s.positions : positions, group, all);
+}
+
+/* Takes a job through its kernel, piece by piece. */
+static void lossi_spread(lossi_job *job, void (*kernel)(lossi_job *job), int worthwhile)
+{
+    const lossi_cut cut = lossi_cut_of(job);
+    lossi_sum parts[LOSSI_AT_ONCE];
+    int i, k, end;
+    (void)worthwhile;
+    if (cut.pieces == 1) {
+        job->to = cut.items;
+        kernel(job);
+        return;
+    }
+    for (i = 0; i < cut.pieces; i = end) {
+        end = cut.pieces - i > LOSSI_AT_ONCE ? i + LOSSI_AT_ONCE : cut.pieces;
+        LOSSI_PARALLEL(worthwhile)
+        for (k = i; k < end; k++) {
+            lossi_job piece = *job;
+            piece.sum.high = piece.sum.low = 0;
+            piece.from = lossi_cut_at(&cut, k);
+            piece.to = lossi_cut_at(&cut, k + 1);
+            kernel(&piece);
+            if (piece.stream) LOSSI_FENCE(); /* each thread its own */
+            parts[k - i] = piece.sum;
+        }
+        for (k = i; k < end; k++) lossi_merge(&job->sum, &parts[k - i]);
+    }
+}
+
+/* Mask i of a job */
+static lossi_place lossi_mask_at(const lossi_job *job, size_t i)
+{
+    const losses_shape s = job->shape;
+    lossi_place at = lossi_at(job, i / s.classes * s.sample_stride + i % s.classes * s.class_stride,
+                              0, s.positions, i * s.positions, NULL);
+    at.plane = i;
+    return at;
+}
+
+/* Pixels from .. to - 1 of a mask */
+static lossi_place lossi_mask_part(const lossi_place *at, size_t from, size_t to)
+{
+    lossi_place part = *at;
+    part.x += from;
+    if (at->grad != NULL) part.grad += from;
+    if (at->q != NULL) part.q += from;
+    part.first += from;
+    part.count = to - from;
+    return part;
+}
+
+/* The sums and the gradient of a mask of any length; spread: with more threads, where it is long */
+static void lossi_mask_sums(const lossi_job *job, const lossi_place *at, lossi_mask *sums,
+                            int spread)
+{
+    const lossi_kernels *const kernels = lossi_use();
+    const lossi_cut cut = lossi_cut_up(at->count, at->count, 128, at->count);
+    lossi_mask parts[LOSSI_AT_ONCE];
+    int i, k, end;
+    (void)spread;
+    if (at->count <= LOSSI_LONG) {
+        kernels->dice_sums(job, at, sums);
+        return;
+    }
+    sums->V.high = sums->V.low = sums->I.high = sums->I.low = 0;
+    for (i = 0; i < cut.pieces; i = end) {
+        end = cut.pieces - i > LOSSI_AT_ONCE ? i + LOSSI_AT_ONCE : cut.pieces;
+        LOSSI_PARALLEL(spread)
+        for (k = i; k < end; k++) {
+            const lossi_place part =
+                lossi_mask_part(at, lossi_cut_at(&cut, k), lossi_cut_at(&cut, k + 1));
+            kernels->dice_sums(job, &part, &parts[k - i]);
+        }
+        for (k = i; k < end; k++) {
+            lossi_merge(&sums->V, &parts[k - i].V);
+            lossi_merge(&sums->I, &parts[k - i].I);
+        }
+    }
+}
+
+static void lossi_mask_gradient(const lossi_job *job, const lossi_place *at,
+                                const lossi_slopes *slopes, int stored, int spread)
+{
+    const lossi_kernels *const kernels = lossi_use();
+    const lossi_cut cut = lossi_cut_up(at->count, at->count, 128, at->count);
+    int k;
+    (void)spread;
+    if (at->count <= LOSSI_LONG) {
+        kernels->dice_gradient(job, at, slopes, stored);
+        return;
+    }
+    LOSSI_PARALLEL(spread)
+    for (k = 0; k < cut.pieces; k++) {
+        const lossi_place part =
+            lossi_mask_part(at, lossi_cut_at(&cut, k), lossi_cut_at(&cut, k + 1));
+        kernels->dice_gradient(job, &part, slopes, stored);
+    }
+}
+
+#if LOSSI_BASE != LOSSI_SINGLE
+static float lossi_long_mask(const lossi_job *job, const lossi_place *at, int spread)
+{
+    lossi_mask sums;
+    losses_wide at_0, at_1;
+    float loss;
+    lossi_mask_sums(job, at, &sums, spread);
+    loss = lossi_dice(lossi_total(&sums.V), lossi_total(&sums.I), job->smooth, &at_0, &at_1);
+    if (at->grad != NULL) {
+        const float u = job->upstream != NULL ? job->upstream[at->plane] : job->factor;
+        const lossi_slopes slopes = lossi_slopes_of(at_0, at_1, u);
+        lossi_mask_gradient(job, at, &slopes, !job->accumulate, spread);
+    }
+    return loss;
+}
+
+static void lossi_long_masks(lossi_job *job)
+{
+    const size_t masks = job->shape.samples * job->shape.classes;
+    size_t i;
+    for (i = 0; i < masks; i++) {
+        const lossi_place at = lossi_mask_at(job, i);
+        const float loss = lossi_long_mask(job, &at, 1);
+        lossi_take(job, i, &loss, 1);
+    }
+}
+#endif
+
 /* Takes a checked call through its kernel. */
 static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
                                float gamma)
 {
     lossi_job job = lossi_job_of(call, loss, out, grad, x, gamma, 0);
-    if (loss & LOSSI_SOFTMAX)
-        lossi_use()->softmax(&job);
+#if LOSSI_BASE != LOSSI_SINGLE
+    if (loss == LOSSI_DICE && job.shape.positions > LOSSI_LONG)
+        lossi_long_masks(&job);
     else
-        lossi_use()->planes(&job);
+#endif
+        lossi_spread(&job, loss & LOSSI_SOFTMAX ? lossi_use()->softmax : lossi_use()->planes, 1);
     if (job.stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
     call->sum = job.sum;
     return lossi_end(call, out);
@@ -4848,7 +5223,7 @@ static losses_status lossi_plain(int loss, float *out, const float *x, const flo
     if (status == LOSSES_OK) {
         lossi_job job = lossi_textbook(loss, shape, losses_u8(NULL), out, x, 1);
         job.q = loss == LOSSI_LOG_SOFTMAX ? NULL : q;
-        lossi_use()->softmax(&job);
+        lossi_spread(&job, lossi_use()->softmax, 1);
     }
     return status;
 }
@@ -4866,36 +5241,46 @@ LOSSES_API losses_status losses_log_softmax_gradient(float *grad, const float *u
     return lossi_plain(LOSSI_LOG_SOFTMAX_G, grad, log_probabilities, upstream, shape);
 }
 
+static void lossi_nll(lossi_job *job)
+{
+    const losses_shape s = job->shape;
+    const size_t k = s.class_stride;
+    size_t i, n, m, c;
+    if (job->from >= job->to) return;
+    n = job->from / s.positions, m = job->from % s.positions;
+    for (i = job->from; i < job->to; i++) {
+        const size_t at = n * s.sample_stride + m;
+        const int64_t t = lossi_target(job->targets, i);
+        const float w = t == job->ignore ? 0 : job->weight != NULL ? job->weight[t] : 1;
+        float a = t == job->ignore ? 0 : job->x[at + (size_t)t * k];
+        a = w > 0 ? lossi_f(-w * a) : 0;
+        lossi_add(&job->sum, (losses_wide)a);
+        if (job->losses != NULL) job->losses[i] = a;
+        if (job->grad != NULL) {
+            float *const grad = job->grad + at;
+            const float u = job->upstream != NULL ? job->upstream[i] : job->factor;
+            for (c = 0; c < s.classes && !job->accumulate; c++) grad[c * k] = 0;
+            if (t != job->ignore) grad[(size_t)t * k] -= lossi_f(w * u);
+        }
+        if (++m == s.positions) m = 0, n++;
+    }
+}
+
 LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_probabilities,
                                     losses_targets targets, losses_shape shape,
                                     const losses_options *options)
 {
     lossi_call call;
-    size_t n, m, c, i;
-    losses_status status = lossi_prepare(&call, LOSSI_NLL, loss, grad, log_probabilities,
-                                         sizeof *grad, targets, shape, 0, options);
-    if (status != LOSSES_OK) return status;
-    shape = call.shape;
-    for (n = 0; n < shape.samples; n++) {
-        for (m = 0; m < shape.positions; m++) {
-            const size_t at = n * shape.sample_stride + m, k = shape.class_stride;
-            const float *weight = call.options.class_weight;
-            int64_t t;
-            float w, a;
-            i = n * shape.positions + m;
-            t = lossi_target(targets, i);
-            w = t == call.ignore ? 0 : weight != NULL ? weight[t] : 1;
-            a = t == call.ignore ? 0 : log_probabilities[at + (size_t)t * k];
-            a = w > 0 ? lossi_f(-w * a) : 0;
-            lossi_add(&call.sum, (losses_wide)a);
-            if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = a;
-            if (grad == NULL) continue;
-            for (c = 0; c < shape.classes && !call.options.accumulate; c++) grad[at + c * k] = 0;
-            if (t != call.ignore)
-                grad[at + (size_t)t * k] -= lossi_f(w * (float)lossi_factor(&call, i));
-        }
+    const losses_status status = lossi_prepare(&call, LOSSI_NLL, loss, grad, log_probabilities,
+                                               sizeof *grad, targets, shape, 0, options);
+    if (status == LOSSES_OK) {
+        lossi_job job = lossi_job_of(&call, LOSSI_NLL, loss, grad, log_probabilities, 0, 0);
+        const size_t positions = job.shape.samples * job.shape.positions;
+        lossi_spread(&job, lossi_nll, grad != NULL || positions / LOSSI_PIECE >= 4);
+        call.sum = job.sum;
+        return lossi_end(&call, loss);
     }
-    return lossi_end(&call, loss);
+    return status;
 }
 
 LOSSES_API losses_status losses_cross_entropy(float *loss, float *grad, const float *logits,
@@ -4969,7 +5354,7 @@ LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float
         job.log_sum_exp = NULL;
         job.states = states;
         job.block = block.first;
-        lossi_use()->softmax(&job);
+        lossi_spread(&job, lossi_use()->softmax, 1);
     }
     return status;
 }
@@ -4985,7 +5370,7 @@ LOSSES_API losses_status losses_partial_merge(losses_partial *states, const loss
     b.data = others;
     b.bytes = a.bytes;
     if (lossi_overlap(a, b)) return LOSSES_BAD_OVERLAP;
-    for (i = 0; i < count; i++) lossi_merge(states + i, others + i);
+    for (i = 0; i < count; i++) lossi_merge_states(states + i, others + i);
     return LOSSES_OK;
 }
 
@@ -5104,14 +5489,15 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
     lossi_call call;
     const losses_status status = lossi_prepare_block(&call, NULL, grad, states, logits, targets,
                                                      shape, block, gamma, options);
-    if (status == LOSSES_OK && grad != NULL) {
+    if (status == LOSSES_OK && grad == NULL && call.shape.samples > 0) return LOSSES_BAD_POINTER;
+    if (status == LOSSES_OK) {
         lossi_job job =
             lossi_job_of(&call, LOSSI_CROSS_ENTROPY, NULL, grad, logits, 0, block.first);
         job.log_sum_exp = NULL;
         job.upstream = NULL;
         job.finished = states;
         job.block = block.first;
-        lossi_use()->softmax(&job);
+        lossi_spread(&job, lossi_use()->softmax, 1);
         if (job.stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
     }
     return status;
@@ -5143,8 +5529,174 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
                                   size_t pixels, float smooth, float upstream)
 {
     if (!(smooth > 0 && smooth <= FLT_MAX)) return LOSSI_NAN;
+#if LOSSI_BASE != LOSSI_SINGLE
+    if (pixels > LOSSI_LONG) {
+        lossi_job job = lossi_textbook(LOSSI_DICE, losses_masks(1, pixels), losses_u8(mask), grad,
+                                       logits, upstream);
+        const lossi_place at = lossi_at(&job, 0, 0, pixels, 0, NULL);
+        job.smooth = smooth;
+        job.any = 1;
+        return lossi_long_mask(&job, &at, 0);
+    }
+#endif
     return LOSSI_ROW(dice_mask)(grad, logits, mask, pixels, smooth, upstream);
 }
+
+#ifndef LOSSES_NO_DOUBLE
+/* --- partial results ---------------------------------------------------------------------------- */
+/* The checks of a call on the tiles of some masks: those of losses_dice, and those of the states. */
+static losses_status lossi_prepare_mask(lossi_call *call, const losses_partial_mask *states,
+                                        int written, float *grad, const float *logits,
+                                        losses_targets targets, losses_shape shape,
+                                        const losses_options *options)
+{
+    size_t masks;
+    if (!lossi_fits(&masks, shape.samples, shape.classes, 0) ||
+        !lossi_fits(&call->states.bytes, masks, sizeof *states, 0)) {
+        return LOSSES_BAD_SHAPE;
+    }
+    if (masks > 0 && shape.positions > 0 && (states == NULL || (!written && grad == NULL)))
+        return LOSSES_BAD_POINTER;
+    call->classes = shape.classes;
+    call->states.data = states;
+    return lossi_check(call, LOSSI_DICE, NULL, grad, logits, sizeof *logits, targets, shape, 0,
+                       options);
+}
+
+static void lossi_fold_masks(lossi_job *job)
+{
+    losses_partial_mask *const states = (losses_partial_mask *)job->states;
+    lossi_call call;
+    size_t i, bad;
+    call.targets = job->targets;
+    call.ignore = job->ignore;
+    for (i = job->from; i < job->to; i++) {
+        const lossi_place at = lossi_mask_at(job, i);
+        size_t counted = at.count;
+        lossi_mask sums;
+        lossi_mask_sums(job, &at, &sums, 1);
+        if (job->ignored) counted -= lossi_scan_run(&call, at.first, counted, 1, &bad);
+        states[i].intersection += lossi_total(&sums.I) * (double)LOSSV_1_B;
+        states[i].difference += lossi_total(&sums.V) * (double)LOSSV_1_B;
+        states[i].counted += counted;
+    }
+}
+
+static void lossi_slope_masks(lossi_job *job)
+{
+    const losses_partial_mask *const states = (const losses_partial_mask *)job->finished;
+    size_t i;
+    for (i = job->from; i < job->to; i++) {
+        const lossi_place at = lossi_mask_at(job, i);
+        const lossi_slopes slopes =
+            lossi_slopes_of(states[i].slope_0, states[i].slope_1, (float)states[i].factor);
+        lossi_mask_gradient(job, &at, &slopes, 0, 1);
+    }
+}
+
+/* Masks in parallel, or long ones one after the other and each in parallel */
+static void lossi_take_masks(lossi_job *job, void (*take)(lossi_job *job))
+{
+    if (job->shape.positions <= LOSSI_LONG) {
+        lossi_spread(job, take, 1);
+    } else {
+        job->to = job->shape.samples * job->shape.classes;
+        take(job);
+    }
+}
+
+LOSSES_API losses_status losses_partial_dice_fold(losses_partial_mask *states, const float *logits,
+                                                  losses_targets targets, losses_shape shape,
+                                                  const losses_options *options)
+{
+    lossi_call call;
+    const losses_status status =
+        lossi_prepare_mask(&call, states, 1, NULL, logits, targets, shape, options);
+    if (status == LOSSES_OK) {
+        lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, NULL, logits, 0, 0);
+        job.states = states;
+        lossi_take_masks(&job, lossi_fold_masks);
+    }
+    return status;
+}
+
+LOSSES_API losses_status losses_partial_dice_merge(losses_partial_mask *states,
+                                                   const losses_partial_mask *others, size_t count)
+{
+    lossi_span to = {states, 0}, from = {others, 0};
+    size_t i;
+    if (!lossi_fits(&to.bytes, count, sizeof *states, 0)) return LOSSES_BAD_SHAPE;
+    from.bytes = to.bytes;
+    if (count > 0 && (states == NULL || others == NULL)) return LOSSES_BAD_POINTER;
+    if (lossi_overlap(to, from)) return LOSSES_BAD_OVERLAP;
+    for (i = 0; i < count; i++) {
+        states[i].intersection += others[i].intersection;
+        states[i].difference += others[i].difference;
+        states[i].counted += others[i].counted;
+    }
+    return LOSSES_OK;
+}
+
+LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *states, size_t masks,
+                                             const losses_options *options)
+{
+    lossi_call call;
+    size_t i;
+    losses_status status;
+    if (!lossi_fits(&call.states.bytes, masks, sizeof *states, 0)) return LOSSES_BAD_SHAPE;
+    if (masks > 0 && states == NULL) return LOSSES_BAD_POINTER;
+    call.classes = 1;
+    call.states.data = states;
+    status = lossi_check(&call, LOSSI_DICE, loss, NULL, NULL, sizeof *loss, losses_u8(NULL),
+                         losses_masks(masks, 0), 0, options);
+    if (status != LOSSES_OK) return status;
+    call.counted = 0;
+    for (i = 0; i < masks; i++) call.counted += states[i].counted > 0;
+    lossi_divide_by(&call, LOSSI_DICE, (losses_wide)call.counted);
+    for (i = 0; i < masks; i++) {
+        losses_partial_mask *const state = states + i;
+        float value = 0;
+        state->slope_0 = state->slope_1 = state->factor = 0;
+        if (state->counted > 0) {
+            value = lossi_dice(state->difference * (double)LOSSV_B,
+                               state->intersection * (double)LOSSV_B, (float)call.smooth,
+                               &state->slope_0, &state->slope_1);
+            state->factor = lossi_factor(&call, i);
+        }
+        if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = value;
+        lossi_add(&call.sum, (losses_wide)value);
+    }
+    return lossi_end(&call, loss);
+}
+
+LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
+                                                      const losses_partial_mask *states,
+                                                      const float *logits, losses_targets targets,
+                                                      losses_shape shape,
+                                                      const losses_options *options)
+{
+    lossi_call call;
+    const losses_status status =
+        lossi_prepare_mask(&call, states, 0, grad, logits, targets, shape, options);
+    if (status == LOSSES_OK) {
+        lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, grad, logits, 0, 0);
+        job.finished = states;
+        lossi_take_masks(&job, lossi_slope_masks);
+    }
+    return status;
+}
+
+LOSSES_API losses_status losses_partial_report(losses_report *report, const losses_report *other)
+{
+    const lossi_span to = {report, sizeof *report}, from = {other, sizeof *other};
+    if (report == NULL || other == NULL) return LOSSES_BAD_POINTER;
+    if (lossi_overlap(to, from)) return LOSSES_BAD_OVERLAP;
+    report->sum += other->sum;
+    report->denominator += other->denominator;
+    report->counted += other->counted;
+    return LOSSES_OK;
+}
+#endif
 
 #ifndef LOSSES_NO_REFERENCE
 /* ===================================== PART 6: REFERENCE ========================================

@@ -55,6 +55,7 @@ void test_hostile(void);  /* a table of wrong calls, at the end of readable memo
 void test_paths(void);    /* float against reference: sizes, alignments, strides, in place    */
 void test_partial(void);  /* blocks of classes, merged, against the whole */
 void test_guard(void);    /* nothing outside of the arrays is read or written                 */
+void test_partial_dice(void); /* masks in tiles, in any order, against the reference          */
 void test_gradient(void); /* the reference's gradients against central differences            */
 /* the errors of the header's functions, against the bounds that it states */
 void test_exp(void), test_log(void), test_log1p(void), test_log1p_unit(void);

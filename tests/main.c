@@ -184,6 +184,7 @@ static const struct suite {
     {"paths", test_paths, 1},
     {"partial", test_partial, 1},
     {"guard", test_guard, 1},
+    {"partial_dice", test_partial_dice, 1},
     {"gradient", test_gradient, 0},
     {"exp", test_exp, 0},
     {"log", test_log, 0},

@@ -11,7 +11,7 @@ passed=0
 failed=0
 skipped=''
 
-suites='main.c library.c hand.c expected.c edges.c status.c hostile.c paths.c partial.c guard.c gradient.c exhaustive.c'
+suites='main.c library.c hand.c expected.c edges.c status.c hostile.c paths.c guard.c partial.c partial_dice.c gradient.c exhaustive.c'
 warn='-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wundef -Werror'
 
 has() { command -v "$1" >/dev/null 2>&1; }
