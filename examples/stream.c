@@ -166,6 +166,7 @@ static void stream(layer *l)
         check(losses_partial_fold(states, l->logits, targets, shape, block, 0, NULL));
         lap(&losses);
     }
+    block.first = 0;
     check(losses_partial_finish(&l->loss, states, targets, losses_rows(WORDS, CLASSES), block, 0,
                                 NULL));
     lap(&losses);
@@ -198,24 +199,6 @@ static void whole(layer *l)
     best(l, products, losses);
 }
 
-static void *take(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (!memory) fail("no memory");
-    return memory;
-}
-
-static layer make_layer(const char *name, size_t row)
-{
-    layer l = {0};
-    l.name = name;
-    l.row = row;
-    l.logits = take(WORDS * row, sizeof *l.logits);
-    l.to_hidden = take(WORDS, sizeof *l.to_hidden);
-    l.to_weights = take(CLASSES, sizeof *l.to_weights);
-    return l;
-}
-
 /* The largest difference, in units of the largest element. */
 static double difference(const float *a, const float *b, size_t count)
 {
@@ -238,9 +221,16 @@ static void print_layer(const layer *l)
 
 int main(void)
 {
-    layer parts = make_layer("a block at a time", BLOCK), all = make_layer("all at once", CLASSES);
+    static float some[WORDS][BLOCK], every[WORDS][CLASSES];
+    static float to_hidden[2][WORDS][WIDTH], to_weights[2][CLASSES][WIDTH];
+    layer parts = {.name = "a block at a time", .logits = some[0], .row = BLOCK};
+    layer all = {.name = "all at once", .logits = every[0], .row = CLASSES};
     double of_loss, of_hidden, of_weights;
     int run;
+    parts.to_hidden = to_hidden[0];
+    parts.to_weights = to_weights[0];
+    all.to_hidden = to_hidden[1];
+    all.to_weights = to_weights[1];
     make_model();
     printf("The last layer of a language model: %d words, %d classes, %d of them at a time\n",
            WORDS, CLASSES, BLOCK);
