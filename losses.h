@@ -3264,20 +3264,28 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
 LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, int along, int soft,
                                 int focal)
 {
-    const int block = LOSSI_IN_BLOCKS(job), sweep = !block || g->at.grad == NULL;
+    const int sweep = !LOSSI_IN_BLOCKS(job) || g->at.grad == NULL;
     size_t i;
-    for (i = 0; i < n; i++)
-        if (block)
+    for (i = 0; i < n; i++) {
+#ifndef LOSSES_NO_DOUBLE
+        if (LOSSI_IN_BLOCKS(job)) {
             LOSSI_FN(begin_block)(job, g + i, along, soft);
-        else
-            LOSSI_FN(begin)(job, g + i, along, soft);
+            continue;
+        }
+#endif
+        LOSSI_FN(begin)(job, g + i, along, soft);
+    }
     for (i = 0; i < n && sweep; i++)
         LOSSI_FN(sweep_all)(job, g + i, along, soft, focal ? 1 + (job->gamma > 2) : soft);
-    for (i = 0; i < n && sweep; i++)
-        if (block)
+    for (i = 0; i < n && sweep; i++) {
+#ifndef LOSSES_NO_DOUBLE
+        if (LOSSI_IN_BLOCKS(job)) {
             LOSSI_FN(end_block)(job, g + i, along, soft);
-        else
-            LOSSI_FN(finish)(job, g + i, along, soft, focal);
+            continue;
+        }
+#endif
+        LOSSI_FN(finish)(job, g + i, along, soft, focal);
+    }
     for (i = 0; i < n && g->at.grad != NULL; i++) LOSSI_FN(gradients)(job, g + i, along, soft);
 }
 
