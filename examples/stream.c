@@ -14,7 +14,7 @@ enum {
     WORDS = 512,
     CLASSES = 50257,
     WIDTH = 64,   /* of a hidden state */
-    BLOCK = 2016, /* classes whose logits are there at one time */
+    BLOCK = 2016, /* classes whose logits are there at one time; 2^n would share sets of the cache */
     LANES = 16,   /* columns that a product makes side by side */
     DEPTH = 64,   /* terms of a sum before it goes to memory */
     RUNS = 4
@@ -96,7 +96,7 @@ typedef struct layer {
     size_t row; /* of the logits: BLOCK or CLASSES */
     float loss;
     float (*to_hidden)[WIDTH], (*to_weights)[WIDTH]; /* gradients */
-    double products, losses;                         /* seconds of the processor, the best run */
+    double forward, backward, losses;                /* seconds of the processor, the best run */
 } layer;
 
 /* Adds the processor's seconds since the last call. */
@@ -143,10 +143,16 @@ static void backward(const layer *l, size_t first)
     multiply(l->to_weights[first], WIDTH, 0, grad, 1, l->row, hidden[0], WIDTH, n, WIDTH, WORDS);
 }
 
-static void best(layer *l, double products, double losses)
+static void keep_best(double *best, double seconds)
 {
-    if (l->products == 0 || products < l->products) l->products = products;
-    if (l->losses == 0 || losses < l->losses) l->losses = losses;
+    if (*best == 0 || seconds < *best) *best = seconds;
+}
+
+static void keep_times(layer *l, double to_logits, double from_grad, double losses)
+{
+    keep_best(&l->forward, to_logits);
+    keep_best(&l->backward, from_grad);
+    keep_best(&l->losses, losses);
 }
 
 static losses_partial states[WORDS];
@@ -155,14 +161,14 @@ static void stream(layer *l)
 {
     const losses_targets targets = losses_i32(next_word);
     losses_block block = {0, CLASSES};
-    double products = 0, losses = 0;
+    double to_logits = 0, from_grad = 0, losses = 0;
     memset(states, 0, sizeof states);
     memset(l->to_hidden, 0, WORDS * sizeof *l->to_hidden);
     lap(NULL);
     for (block.first = 0; block.first < CLASSES; block.first += BLOCK) {
         const losses_shape shape = shape_of(block.first);
         forward(l, block.first);
-        lap(&products);
+        lap(&to_logits);
         check(losses_partial_fold(states, l->logits, targets, shape, block, 0, NULL));
         lap(&losses);
     }
@@ -173,30 +179,30 @@ static void stream(layer *l)
     for (block.first = 0; block.first < CLASSES; block.first += BLOCK) {
         const losses_shape shape = shape_of(block.first);
         forward(l, block.first);
-        lap(&products);
+        lap(&to_logits);
         check(
             losses_partial_gradient(l->logits, states, l->logits, targets, shape, block, 0, NULL));
         lap(&losses);
         backward(l, block.first);
-        lap(&products);
+        lap(&from_grad);
     }
-    best(l, products, losses);
+    keep_times(l, to_logits, from_grad, losses);
 }
 
 static void whole(layer *l)
 {
-    double products = 0, losses = 0;
+    double to_logits = 0, from_grad = 0, losses = 0;
     size_t first;
     memset(l->to_hidden, 0, WORDS * sizeof *l->to_hidden);
     lap(NULL);
     for (first = 0; first < CLASSES; first += BLOCK) forward(l, first);
-    lap(&products);
+    lap(&to_logits);
     check(losses_cross_entropy(&l->loss, l->logits, l->logits, losses_i32(next_word),
                                losses_rows(WORDS, CLASSES), NULL));
     lap(&losses);
     for (first = 0; first < CLASSES; first += BLOCK) backward(l, first);
-    lap(&products);
-    best(l, products, losses);
+    lap(&from_grad);
+    keep_times(l, to_logits, from_grad, losses);
 }
 
 /* The largest difference, in units of the largest element. */
@@ -214,9 +220,9 @@ static double difference(const float *a, const float *b, size_t count)
 
 static void print_layer(const layer *l)
 {
-    printf("%-18s  %5.1f MB     %.3f s      %4.1f ms   %.7f", l->name,
-           (double)(WORDS * l->row * sizeof *l->logits) / 1e6, l->products, 1e3 * l->losses,
-           (double)l->loss);
+    printf("%-18s  %5.1f MB    %.2f s     %.2f s      %4.1f ms   %.7f", l->name,
+           (double)(WORDS * l->row * sizeof *l->logits) / 1e6, l->forward, l->backward,
+           1e3 * l->losses, (double)l->loss);
 }
 
 int main(void)
@@ -244,7 +250,8 @@ int main(void)
     of_hidden = difference(parts.to_hidden[0], all.to_hidden[0], WORDS * WIDTH);
     of_weights = difference(parts.to_weights[0], all.to_weights[0], CLASSES * WIDTH);
 
-    printf("\n                      logits    products   loss calls        loss   dH differs by\n");
+    printf("\n                      logits   forward   backward   loss calls        loss   dH "
+           "differs by\n");
     print_layer(&parts);
     printf("   %.0g of its largest\n", of_hidden);
     print_layer(&all);
