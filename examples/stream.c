@@ -14,7 +14,7 @@ enum {
     WORDS = 512,
     CLASSES = 50257,
     WIDTH = 64,   /* of a hidden state */
-    BLOCK = 2016, /* classes whose logits are there at one time; 2^n would share sets of the cache */
+    BLOCK = 2016, /* classes whose logits are there at one time; rows of 2^n share cache sets */
     LANES = 16,   /* columns that a product makes side by side */
     DEPTH = 64,   /* terms of a sum before it goes to memory */
     RUNS = 4

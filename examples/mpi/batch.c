@@ -1,4 +1,4 @@
-/* Data parallel: each rank has some rows of a batch, and a third of the labels is to be ignored. The mean over
+/* Data parallel: each rank has some rows of a batch, and many of the labels are to be ignored. The mean over
  * all rows is not the mean of the ranks' means: the ranks first add up what they will divide by, 8 bytes, and
  * give that as the denominator, so that each writes its rows' gradient of the one mean. The reports, merged,
  * are those of the whole batch. */
