@@ -5147,14 +5147,10 @@ LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *s
     lossi_divide_by(&call, LOSSI_DICE, (losses_wide)call.counted);
     for (i = 0; i < masks; i++) {
         losses_partial_mask *const state = states + i;
-        float value = 0;
-        state->slope_0 = state->slope_1 = state->factor = 0;
-        if (state->counted > 0) {
-            value = lossi_dice(state->difference * (double)LOSSV_B,
-                               state->intersection * (double)LOSSV_B, (float)call.smooth,
-                               &state->slope_0, &state->slope_1);
-            state->factor = lossi_factor(&call, i);
-        }
+        const float value =
+            lossi_dice(state->difference * (double)LOSSV_B, state->intersection * (double)LOSSV_B,
+                       (float)call.smooth, &state->slope_0, &state->slope_1);
+        state->factor = lossi_factor(&call, i);
         if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = value;
         lossi_add(&call.sum, (losses_wide)value);
     }
