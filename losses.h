@@ -4743,6 +4743,7 @@ static void lossi_spread(lossi_job *job, void (*kernel)(lossi_job *job), int wor
     }
 }
 
+#if LOSSI_BASE != LOSSI_SINGLE || !defined(LOSSES_NO_DOUBLE)
 /* Mask i of a job */
 static lossi_place lossi_mask_at(const lossi_job *job, size_t i)
 {
@@ -4812,6 +4813,8 @@ static void lossi_mask_gradient(const lossi_job *job, const lossi_place *at,
         kernels->dice_gradient(job, &part, slopes, stored);
     }
 }
+
+#endif
 
 #if LOSSI_BASE != LOSSI_SINGLE
 static float lossi_long_mask(const lossi_job *job, const lossi_place *at, int spread)

@@ -83,7 +83,7 @@ int main(void)
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
         const cell *c = &cells[i];
         const size_t n = c->shape.samples * c->shape.classes * c->shape.positions;
-        const double end = now() + 8e8;
+        const double end = now() + 1.5e9;
         double least[2] = {1e30, 1e30};
         for (int k = 0; k < 5 || now() < end; k++) {
             for (int two = 0; two < 2; two++) {
