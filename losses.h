@@ -5102,6 +5102,7 @@ static void lossi_spread(lossi_job *job, void (*kernel)(lossi_job *job), int wor
     }
 }
 
+#if LOSSI_BASE != LOSSI_SINGLE || !defined(LOSSES_NO_DOUBLE)
 /* Mask i of a job */
 static lossi_place lossi_mask_at(const lossi_job *job, size_t i)
 {
@@ -5171,6 +5172,8 @@ static void lossi_mask_gradient(const lossi_job *job, const lossi_place *at,
         kernels->dice_gradient(job, &part, slopes, stored);
     }
 }
+
+#endif
 
 #if LOSSI_BASE != LOSSI_SINGLE
 static float lossi_long_mask(const lossi_job *job, const lossi_place *at, int spread)
@@ -5670,14 +5673,10 @@ LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *s
     lossi_divide_by(&call, LOSSI_DICE, (losses_wide)call.counted);
     for (i = 0; i < masks; i++) {
         losses_partial_mask *const state = states + i;
-        float value = 0;
-        state->slope_0 = state->slope_1 = state->factor = 0;
-        if (state->counted > 0) {
-            value = lossi_dice(state->difference * (double)LOSSV_B,
-                               state->intersection * (double)LOSSV_B, (float)call.smooth,
-                               &state->slope_0, &state->slope_1);
-            state->factor = lossi_factor(&call, i);
-        }
+        const float value =
+            lossi_dice(state->difference * (double)LOSSV_B, state->intersection * (double)LOSSV_B,
+                       (float)call.smooth, &state->slope_0, &state->slope_1);
+        state->factor = lossi_factor(&call, i);
         if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = value;
         lossi_add(&call.sum, (losses_wide)value);
     }

@@ -458,7 +458,6 @@ static void wrong_calls(void)
     losses_targets t = losses_i32(a.labels);
     losses_shape shape = SHAPE;
     const losses_options *o = &a.options;
-    losses_report *const to_nowhere = NULL;
     size_t masks = 3;
 
 #define BOTH(status, prepare) \
@@ -517,7 +516,6 @@ static void wrong_calls(void)
     BOTH(LOSSES_BAD_TARGET, t.type = 0);
     BOTH(LOSSES_BAD_TARGET, t.type = 5);
     t = losses_i32(a.labels);
-    a.options.report = to_nowhere;
     BOTH(LOSSES_BAD_TARGET, a.options.report = NULL; a.labels[11] = 2);
     BOTH(LOSSES_BAD_TARGET, a.options.report = NULL; a.labels[3 * PIXELS - 1] = -1);
 
@@ -530,8 +528,11 @@ static void wrong_calls(void)
     ALL(LOSSES_BAD_OVERLAP, a.options.report = (losses_report *)(void *)&a.states[2]);
     WRONG(LOSSES_BAD_OVERLAP, a.options.upstream = (const float *)(const void *)&a.states[1], FOLD);
     WRONG(LOSSES_BAD_OVERLAP, a.options.upstream = (const float *)(const void *)&a.states[1], END);
-    WRONG(LOSSES_BAD_OVERLAP, s = (losses_partial_mask *)(void *)&a.options, FOLD);
-    WRONG(LOSSES_BAD_OVERLAP, s = (losses_partial_mask *)(void *)&a.options, END);
+    s = (losses_partial_mask *)(void *)&a.options;
+    shape.classes = masks = 1;
+    WRONG(LOSSES_BAD_OVERLAP, a.options.report = NULL, FOLD);
+    WRONG(LOSSES_BAD_OVERLAP, a.options.report = NULL, END);
+    shape.classes = masks = 3;
     s = a.states;
     WRONG(LOSSES_BAD_OVERLAP, loss = (float *)(void *)&a.states[2], END);
     WRONG(LOSSES_BAD_OVERLAP, loss = (float *)(void *)&a.report, END);

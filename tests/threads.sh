@@ -79,31 +79,38 @@ echo 'int main(void) { return 0; }' >$dir/try.c
     fail 'LOSSES_OPENMP without OpenMP compiles' || pass 1
 
 # libgomp is not instrumented: its barriers would look like none. libomp says through libarcher what it does.
+# (ignore_noninstrumented_modules=1, which libarcher suggests, would leave out memcpy in the header too.)
+echo 'called_from_lib:libomp.so' >$dir/suppressions
+race() { # a header, and flags: counts the races that are found
+    mkdir -p $dir/race/tests
+    cp "$1" $dir/race/losses.h
+    cp threads.c $dir/race/tests
+    shift
+    races=0
+    $clang -std=gnu99 -O1 -g "$@" -DLOSSES_OPENMP -fopenmp -fsanitize=thread $dir/race/tests/threads.c \
+        -o $dir/race/many >$dir/log 2>&1 || { fail 'does not compile with ThreadSanitizer' $dir/log; return; }
+    OMP_NUM_THREADS=3 TSAN_OPTIONS="suppressions=$dir/suppressions exitcode=0" \
+        $dir/race/many --short >$dir/log 2>&1
+    grep -q ' calls$' $dir/log || fail 'ThreadSanitizer: stopped early' $dir/log
+    races=$(grep -c 'WARNING: ThreadSanitizer: data race' $dir/log)
+}
+
 if [ -n "$clang" ] && works $clang -fopenmp -fsanitize=thread; then
-    race() { # a header: races that are found
-        mkdir -p $dir/race/tests
-        cp "$1" $dir/race/losses.h
-        cp threads.c $dir/race/tests
-        $clang -std=gnu99 -O1 -g -DLOSSES_OPENMP -fopenmp -fsanitize=thread $dir/race/tests/threads.c -o $dir/race/many \
-            >$dir/log 2>&1 || { fail 'does not compile with ThreadSanitizer' $dir/log; return; }
-        OMP_NUM_THREADS=3 TSAN_OPTIONS='ignore_noninstrumented_modules=1 exitcode=0' \
-            $dir/race/many --short >$dir/log 2>&1
-        tail -n 1 $dir/log | grep -q calls || fail 'ThreadSanitizer: stopped early' $dir/log
-        races=$(grep -c 'WARNING: ThreadSanitizer: data race' $dir/log)
-    }
-    race ../losses.h
-    if [ "$races" -eq 0 ]; then pass 1; else fail "ThreadSanitizer: $races races" $dir/log; fi
+    for simd in '' -DLOSSES_NO_SIMD; do
+        race ../losses.h $simd
+        if [ "$races" -eq 0 ]; then pass 1; else fail "ThreadSanitizer: $races races" $dir/log; fi
+    done
     for bug in 's/parts\[k - i\] = piece\.sum;/parts[0] = piece.sum;/' \
         's/dice_sums(job, &part, &parts\[k - i\])/dice_sums(job, \&part, parts)/' \
         's/piece\.to = lossi_cut_at(&cut, k + 1);/piece.to = lossi_cut_at(\&cut, k + 1) + (k + 1 < cut.pieces);/'; do
         sed "$bug" ../losses.h >$dir/broken.h
         if cmp -s ../losses.h $dir/broken.h; then fail "nothing to break: $bug"; continue; fi
-        race $dir/broken.h
+        race $dir/broken.h -DLOSSES_NO_SIMD
         if [ "$races" -gt 0 ]; then pass 1; else fail "ThreadSanitizer does not see: $bug"; fi
     done
     echo "$clang -fsanitize=thread: quiet, and not for 3 races on purpose"
 else
-    skip 'ThreadSanitizer: clang, libomp-dev and libclang-rt-dev'
+    skip 'ThreadSanitizer: clang and libomp-dev'
 fi
 
 [ -n "$skipped" ] && echo "${skipped#?}"
