@@ -26,6 +26,7 @@ typedef struct bench_call {
     float gamma;
     bench_output output;
     losses_options options;
+    size_t block; /* classes of a block, where partial results are taken instead; or 0 */
 } bench_call;
 
 /* One thing to time: run does the work of call and returns its loss, or 0 if it has none. */
