@@ -9,7 +9,7 @@ passed=0
 failed=0
 skipped=''
 
-sources='main.c library.c hand.c expected.c edges.c status.c hostile.c paths.c guard.c partial_dice.c gradient.c exhaustive.c'
+sources='main.c library.c hand.c expected.c edges.c status.c hostile.c paths.c guard.c partial.c partial_dice.c gradient.c exhaustive.c'
 
 has() { command -v "${1%% *}" >/dev/null 2>&1; }
 

@@ -12,7 +12,7 @@ passed=0
 failed=0
 skipped=''
 
-suites='main.c library.c hand.c expected.c edges.c status.c hostile.c paths.c guard.c partial_dice.c gradient.c exhaustive.c'
+suites='main.c library.c hand.c expected.c edges.c status.c hostile.c paths.c guard.c partial.c partial_dice.c gradient.c exhaustive.c'
 apart='-DLOSSI_FORCE=static __attribute__((unused))'
 
 skip() { skipped="$skipped
