@@ -16,7 +16,7 @@ measure() {
     label=$1
     shift
     objects=
-    for suite in main hand expected edges status hostile paths guard gradient exhaustive; do
+    for suite in main hand expected edges status hostile paths guard partial partial_dice gradient exhaustive; do
         clang-19 -std=c99 -O1 "$@" -c $suite.c -o $out/$label.$suite.o || exit 1
         objects="$objects $out/$label.$suite.o"
     done

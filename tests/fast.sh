@@ -29,7 +29,7 @@ count() { # a label, then a command that closes with its counts
     esac
 }
 
-for suite in main hand expected edges status hostile paths guard gradient exhaustive; do
+for suite in main hand expected edges status hostile paths guard partial partial_dice gradient exhaustive; do
     ${CC:-cc} -std=c99 -O1 -c $suite.c -o build/fast/$suite.o || exit 1
     suites="$suites build/fast/$suite.o"
 done
