@@ -3,6 +3,7 @@
  * setting below, over rows and images, in float and in double. */
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "../losses.h"
 #include "check.h"
@@ -1277,6 +1278,49 @@ static void late_and_many(void)
     CHECK_ULP(grad[4], exp((double)0.35f - 17.25) / S, 32);
 }
 
+/* --- what make mutate found --------------------------------------------------------------------- */
+
+/* The greatest logit, 200 above the target and 100 above the others, is any class of a row that just fits its
+ * memory: the loss is 200, and the others have no part in it, for 2000 e^-100 < 1e-40. */
+static void greatest_anywhere(size_t classes, size_t step)
+{
+    float *const x = malloc(classes * sizeof *x), *const grad = malloc(classes * sizeof *x);
+    size_t i, k;
+    for (k = 1; k < classes; k += step) {
+        float loss;
+        int held = 1;
+        for (i = 0; i < classes; i++) x[i] = 0;
+        x[0] = -100;
+        x[k] = 100;
+        loss = losses_cross_entropy_row(grad, x, classes, 0, 1);
+        check_case("the greatest of %lu classes is number %lu", (unsigned long)classes,
+                   (unsigned long)k);
+        CHECK_NEAR((double)loss, 200, 0);
+        for (i = 1; i < classes; i++)
+            held &= i == k || (grad[i] >= 0 && grad[i] < 1e-40f);
+        CHECK(held);
+        CHECK_ULP(grad[0], -1, 32);
+        CHECK_ULP(grad[k], 1, 32);
+    }
+    free(x);
+    free(grad);
+}
+
+/* u_j - e^a_j (u_0 + u_1), where e^a_1 is nothing, which is what a float beside u_1 cannot show */
+static void far_log_probabilities(void)
+{
+    static const float upstream[] = {2, 1};
+    float a[2] = {0}, grad[2];
+    int k;
+    for (k = 90; k < 100000; k += k / 30) {
+        a[1] = (float)-k;
+        check_case("log_softmax_gradient of a log-probability of %d", -k);
+        CHECK_STATUS(losses_log_softmax_gradient(grad, upstream, a, losses_rows(1, 2)), LOSSES_OK);
+        CHECK_NEAR((double)grad[0], -1, 0);
+        CHECK_NEAR((double)grad[1], 1, 0);
+    }
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 static void every_edge(const setting *loss, losses_shape shape, int how)
@@ -1336,6 +1380,10 @@ void test_edges(void)
     tiny_target();
     with_log_sum_exp();
     late_and_many();
+    greatest_anywhere(130, 1);
+    greatest_anywhere(800, 7);
+    greatest_anywhere(2000, 31);
+    far_log_probabilities();
     if (!check_finite) rows_at_the_edge();
 #if HAVE_REFERENCE
     if (check_on_best_set()) every_loss(IN_DOUBLE);

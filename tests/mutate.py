@@ -1,8 +1,11 @@
 """Mutants of losses.h, one operator, constant or statement at a time, and whether the suites notice. Usage: mutate.py
 A mutant is killed when a build of it fails to compile or to pass the quick suites, or takes too long. A survivor must
 stand in mutate.txt, by the text of the line before and after. The builds, fastest first: one lane, then one lane
-without double, then sixteen lanes in registers of four. From the environment: SEED, COUNT (200; 0 is all), JOBS,
+without double, then sixteen lanes in registers of four. What survives these meets other checks of .ci/run: all
+instruction sets of this CPU, the sanitizers, and coefficients.py where there is mpmath. What only says which memory
+comes into use soon changes no result, and is not mutated. From the environment: SEED, COUNT (200; 0 is all), JOBS,
 LINES (first:last of the header), SHARD (i/n: the i-th of n parts of all mutants)."""
+import hashlib
 import os
 import random
 import re
@@ -14,10 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 CC = os.environ.get('CC') or 'cc'
 SEED, COUNT = int(os.environ.get('SEED') or random.randrange(10000)), int(os.environ.get('COUNT') or 200)
 JOBS = int(os.environ.get('JOBS') or os.cpu_count())
-SUITES = 'main hand expected edges status hostile paths guard gradient exhaustive'.split()
+SUITES = 'main hand expected edges status hostile paths guard partial partial_dice gradient exhaustive'.split()
 FEW = '-DLOSSI_EXACT=64'  # what is for more than 2^24 classes, for more than 64
 BUILDS = ((FEW, '-DLOSSES_NO_SIMD'), (FEW, '-DLOSSES_NO_SIMD', '-DLOSSES_NO_DOUBLE'), (FEW, '-DLOSSES_FILE="none.h"'))
+ASAN = '-fsanitize=address,undefined'
+SLOW = ((FEW, ), (FEW, '-DLOSSES_NO_SIMD', ASAN), (FEW, '-DLOSSES_FILE="none.h"', ASAN))
 OUT = 'build/mutate'
+APART = ['-g1', '-DLOSSI_FORCE=static __attribute__((unused))']  # compiles in a third of the time
+FITS = [sys.executable, 'coefficients.py']
+SOON = re.compile(r'LOSSI_PREFETCH|\bsoon(_\w+)?\b')
 lines = open('../losses.h').read().split('\n')
 SWAPS = {'<': ('<=', '>='), '<=': ('<', '>'), '>': ('>=', '<='), '>=': ('>', '<'), '==': ('!=', ), '!=': ('==', ),
          '+': ('-', ), '-': ('+', ), '*': ('/', ), '/': ('*', ), '&&': ('||', ), '||': ('&&', ), '%': ('/', ),
@@ -35,13 +43,13 @@ def bodies():
             comment = '*/' not in bare if comment else True
             continue
         if re.match(r'#if', bare): other.append(bare)
-        elif re.match(r'#else', bare): other[-1] = '#!' if re.search('lossr_(u8|quads)', other[-1]) else bare
+        elif re.match(r'#else', bare): other[-1] = '#!' if re.search(r'lossr_(u8|quads)|\(__GNUC__\)', other[-1]) else bare
         elif re.match(r'#el', bare): other[-1] = bare
         elif re.match(r'#endif', bare): other.pop()
-        foreign = '#!' in other or any(re.search(r'_MSC_VER|LOSSI_X87|NEON|AVX|RVV|VSX|WASM|__clang__|lossr_part|LOSSV_FUSED$', o) and
+        foreign = '#!' in other or any(re.search(r'_MSC_VER|LOSSI_X87|MVE|NEON|AVX|RVV|VSX|WASM|__clang__|lossr_part|LOSSV_FUSED$', o) and
                       not o.startswith('#if !') and o != '#else' for o in other)
         inside = depth > 0 and not bare.startswith('#') and 'extern "C"' not in bare
-        if inside and not foreign and number > 360:
+        if inside and not foreign and number > 360 and not SOON.search(bare):
             code.append(number)
         if not bare.startswith('#') and not bare.endswith('\\'):
             depth += bare.count('{') - bare.count('}')
@@ -92,6 +100,12 @@ def mutated(mutant):
     return lines[number][:column] + new + lines[number][column + len(old):]
 
 
+def lot(mutant):
+    """By this mutants are drawn: what happens to other lines does not change it."""
+    text = '%d %s %s' % (SEED, lines[mutant[0]].strip(), mutated(mutant).strip())
+    return hashlib.sha256(text.encode()).digest()
+
+
 def survives(job, mutant):
     number = mutant[0]
     here = '%s/%d' % (OUT, job)
@@ -101,11 +115,14 @@ def survives(job, mutant):
     open(here + '/losses.h', 'w').write('\n'.join(changed))
     for name in ('library.c', 'check.h'):
         shutil.copy(name, here + '/tests')
-    for i, build in enumerate(BUILDS):
-        suites = ['%s/%d.%s.o' % (OUT, 'NO_DOUBLE' in build[-1], suite) for suite in SUITES]
-        if run([CC, '-std=c99', '-O1', '-w', *build, '%s/tests/library.c' % here, *suites, '-o', here + '/suites', '-lm'], 600):
+    for build in BUILDS + SLOW:
+        suites = ['%s/%d.%s.o' % (OUT, '-DLOSSES_NO_DOUBLE' in build, suite) for suite in SUITES]
+        slow = [*APART, '-fno-sanitize-recover=all'] if ASAN in build else []
+        if run([CC, '-std=c99', '-O1', '-w', *build, *slow, '%s/tests/library.c' % here, *suites, '-o', here + '/suites', '-lm'], 600):
             return False
-        if run(['sh', '-c', 'ulimit -t 20; cd %s/tests && exec ../suites --quick' % here], 600):
+        if run(['sh', '-c', 'ulimit -t %d; cd %s/tests && exec ../suites --quick' % (40 if build in SLOW else 20, here)], 600):
+            return False
+        if build == BUILDS[-1] and FITS and run([*FITS, here + '/losses.h'], 60):
             return False
     return True
 
@@ -121,11 +138,13 @@ def main():
     part, parts = map(int, (os.environ.get('SHARD') or '1/1').split('/'))
     chosen = every[part - 1::parts]
     if 0 < COUNT < len(chosen) and not os.environ.get('SHARD'):
-        chosen = random.Random(SEED).sample(chosen, COUNT)
+        chosen = sorted(chosen, key=lot)[:COUNT]
     print('%d mutants of %d, SEED=%d' % (len(chosen), len(every), SEED), flush=True)
     entries = [line.strip() for line in open('mutate.txt')]
     reasons = {(was[4:].strip(), now[4:].strip()) for was, now in zip(entries, entries[1:])
                if was.startswith('was ') and now.startswith('now ')}
+    if run([sys.executable, '-c', 'import mpmath'], 60): FITS.clear()
+    os.environ['ASAN_OPTIONS'] = 'detect_leaks=0'
     if not survives(0, (0, 0, '', '')):
         sys.exit('mutate: the header fails as it is')
     killed = explained = failed = 0

@@ -1,11 +1,17 @@
-/* What Frama-C's Eva runs (proof.sh): every call, on every shape of up to 4 positions and 5 classes, packed and
- * padded, in arrays of exactly that many elements. Floats have any bits; options, the pointers among them that may
+/* What Frama-C's Eva runs (proof.sh): every call, on all rows of 0 to 4 samples and 1 to 5 classes, and on images of
+ * two positions and up to 8 elements, packed or padded, in turn, in arrays of exactly that many elements. Floats have any bits; options, the pointers among them that may
  * be NULL, and the arguments of rows any value. Eva follows all of these at once, and raises an alarm for each access,
  * shift, division or conversion of which it cannot tell that C defines it.
  *
  * Targets that are masks have any bits. Of class indices there are three cases, which are all there are: each is a
  * class; each is a class or ignored, and one is ignored; at least one is neither, and then the call must refuse and
- * touch no output. Where each is a class, ignore_index is any integer, otherwise one of each kind. */
+ * touch no output. Where each is a class, ignore_index is any integer, in turn a class, less, or more, or there is
+ * none; otherwise one of each kind.
+ *
+ * Each shape has every type of targets, with labels that are ignored one of them, in turn. In turn, too: no gradient,
+ * one in place, one apart; a loss for each position, or their sum or mean; whether the gradient is added. So the
+ * shapes, types, labels and bits are all there, and each of these with most of the others, but not all at once.
+ * The tests and the fuzzer (edges.c, guard.c, fuzz.c) take the products, and sizes beyond these, by samples. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -128,7 +134,7 @@ static void shapes(void (*try)(int loss, losses_shape shape, size_t extent), int
     size_t n, c, m;
     for (m = 0; m <= 2; m++) {
         for (n = 0; n <= (m == 0 ? 1 : 4 / m); n++) {
-            for (c = 1; c <= 5 && (m < 2 || n * m * c <= 12); c++) {
+            for (c = 1; c <= 5 && (m < 2 || n * m * c <= 8); c++) {
                 losses_shape shape = losses_images(n, c, m);
                 const size_t padding = (n + c + m) % 2, each = (c - 1) * (m + padding) + m;
                 if (padding > 0) {
@@ -226,11 +232,11 @@ static void one(int loss, losses_shape shape, size_t extent, int type, size_t ig
 static void take(int loss, losses_shape shape, size_t extent)
 {
     const size_t positions = shape.samples * shape.positions;
-    int type;
+    int type, ignoring = LOSSI_U8 + (int)(shape.samples + shape.classes) % 3;
     for (type = LOSSI_U8; type <= LOSSI_F32; type++, turn++) {
         one(loss, shape, extent, type, positions);
-        if (is_softmax(loss) && type != LOSSI_F32 && positions > 0)
-            one(loss, shape, extent, type, turn++ % positions);
+        if (is_softmax(loss) && type == ignoring && positions > 0)
+            one(loss, shape, extent, type, turn % positions);
     }
 }
 
