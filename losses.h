@@ -318,7 +318,8 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  * For losses whose logits are not in one place at one time: the parts go into small states, these are
  * merged, and the gradient of each part follows from them. Pass the same options to every function; each
  * checks them all and reads what concerns it. All else is as in the calls above.
- * States can be sent as bytes between like machines; the bits of a result depend on parts and order.
+ * States can be sent as bytes between like machines. The bits of a result depend on parts and order, and on
+ * the class of the build as all bits do, but for those of x87.
  *
  * Classes in blocks: a vocabulary that is made a block at a time, or stands on several machines.
  * Cross-entropy, and with gamma above 0 focal loss, on one state for each position, zeroed at first:

@@ -140,7 +140,7 @@ function winner(c, parts,    key, k, best) {
     return best
 }
 END {
-    for (c = 1; c <= 4; c++) {
+    for (c = 1; c <= 7; c++) {
         two = winner(c, 2); three = winner(c, 3); members = ""; count = 0
         for (i = 1; i <= n; i++) {
             if (class[i] != c) continue

@@ -5,6 +5,7 @@
  * infinity or NaN on the way, which NEON of ARMv7 and -ffast-math take for something else. Builds of one
  * class must agree:
  *     1  a fused multiply-add     2  none     3  LOSSES_NO_SIMD     4  and LOSSES_NO_DOUBLE
+ * and a second line, with 5, 6 and 7 for 1, 2 and 3, for partial results.
  * Before that, indented, a hash for each call, to find the one that differs. Within a build it checks that
  * a call has the same bits value only, gradient only, in place, at other alignments, with other types of
  * targets, and sample by sample or position by position; returns 1 if not. */
@@ -503,6 +504,61 @@ static int agrees(const call *part, int how)
 
 static unsigned long differences;
 
+/* The same loss from three blocks of classes, which are folded, merged and finished */
+#if !defined(LOSSES_NO_DOUBLE) && !LOSSI_X87 /* whose doubles have more bits */
+static void hash_blocks(const call *c, hash *h)
+{
+    static losses_partial states[2][ROOM];
+    const size_t classes = c->shape.classes, k = class_stride(&c->shape);
+    const size_t positions = c->shape.samples * c->shape.positions;
+    const float gamma = c->loss == FOCAL ? c->gamma : 0;
+    losses_options o = c->options;
+    losses_shape s = c->shape;
+    losses_block at = {0, 0};
+    losses_status status = LOSSES_OK;
+    size_t i, n;
+    if (!has_log_sum_exp(c) || (c->loss == FOCAL && !(gamma > 0))) return;
+    at.classes = classes;
+    s.class_stride = k;
+    s.sample_stride = sample_stride(&c->shape);
+    memset(states, 0, sizeof states);
+    if (o.upstream != NULL) o.upstream = upstream;
+    o.log_sum_exp = variant.log_sum_exp;
+    o.report = &variant.report;
+    for (i = 0; i < extent(&c->shape); i++) variant.grad[i] = held[i];
+    for (n = 0; n < 2; n++) { /* fold, then the gradient */
+        for (at.first = 0, i = 0; at.first < classes && status == LOSSES_OK; i++) {
+            const float *const q = soft + at.first * k, *const x = logits + at.first * k;
+            const losses_targets y = c->type == F32 ? losses_f32(q) : losses_i32(labels);
+            s.classes = classes / 3 + 1;
+            if (s.classes > classes - at.first) s.classes = classes - at.first;
+            if (n == 0)
+                status = losses_partial_fold(states[i % 2], x, y, s, at, gamma, &o);
+            else
+                status = losses_partial_gradient(variant.grad + at.first * k, states[0], x, y, s,
+                                                 at, gamma, &o);
+            at.first += s.classes;
+        }
+        if (n == 1 || status != LOSSES_OK) break;
+        at.first = 0;
+        status = losses_partial_merge(states[0], states[1], positions);
+        if (status == LOSSES_OK)
+            status = losses_partial_finish(variant.losses, states[0],
+                                           c->type == F32 ? losses_f32(soft) : losses_i32(labels),
+                                           s, at, gamma, &o);
+    }
+    if (status != LOSSES_OK) {
+        differences++;
+        put("refused in blocks:");
+        put(losses_status_name(status));
+        end_line();
+    }
+    hash_64(h, hash_result(c, &variant));
+}
+#else
+static void hash_blocks(const call *c, hash *h) { (void)c, (void)h; }
+#endif
+
 static void check(const call *c, int how, size_t shift, const char *what)
 {
     if (run(c, &variant, how, shift) && agrees(c, how)) return;
@@ -586,7 +642,7 @@ static void put_call(unsigned number, const call *c, hash h)
 
 static void try_set(int class_of_bits)
 {
-    hash normal = hash_start, all = hash_start;
+    hash normal = hash_start, all = hash_start, normal_blocks = hash_start, blocks = hash_start;
     unsigned size, number = 0;
     int loss;
     seed = 2463534242u;
@@ -605,6 +661,8 @@ static void try_set(int class_of_bits)
             h = hash_result(&c, &whole);
             hash_64(&all, h);
             if (is_normal(&c)) hash_64(&normal, h);
+            hash_blocks(&c, &blocks);
+            if (is_normal(&c)) hash_blocks(&c, &normal_blocks);
             put_call(number++, &c, h);
             if (__STDC_HOSTED__ || number % 4 == 0) check_variants(&c, size % 16); /* time */
         }
@@ -614,6 +672,13 @@ static void try_set(int class_of_bits)
     put_number((unsigned long)class_of_bits);
     put_hash(normal);
     put_hash(all);
+    end_line();
+    if (blocks == hash_start) return;
+    put(losses_isa());
+    put(" ");
+    put_number((unsigned long)class_of_bits + 4);
+    put_hash(normal_blocks);
+    put_hash(blocks);
     end_line();
 }
 
