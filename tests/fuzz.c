@@ -8,6 +8,7 @@
  *     the bits of a second call that is promised to have the same: value only, gradient only, in place, at
  *     another address, for another type of target, on another instruction set of the class, for one sample
  *     or one position of the call alone, by the row functions
+ *     what blocks of classes give that are folded, merged and finished, within the same bounds
  * Bounds are not held where weights, upstream, targets or gamma are absurd (wild below): what the header
  * says about them is that they go through the arithmetic. */
 #if !defined(__APPLE__)
@@ -1136,6 +1137,54 @@ static const void *target_data(void)
 }
 
 /* A second call, which is to have the same bits. */
+/* The softmax losses from blocks of classes, in some order into two sets of states, beside the reference. */
+static void check_blocks(losses_targets t, float *loss, float *grad, const losses_options *o)
+{
+    static losses_partial states[2][MOST];
+    const size_t positions = at.shape.samples * at.shape.positions, classes = at.shape.classes;
+    const float gamma = at.kind == FOCAL ? at.gamma : 0;
+    const float *const x = floats(X);
+    losses_shape s = at.shape;
+    losses_block b = {0, classes};
+    losses_targets y = t;
+    size_t i, n, c, m, to = draw(2);
+    int gradient;
+    second_name = ": in blocks";
+    memset(states, 0, sizeof states);
+    s.class_stride = at.row;
+    s.sample_stride = at.step;
+    for (gradient = 0; gradient < 2; gradient++) {
+        for (b.first = 0; b.first < classes; b.first += s.classes) {
+            const size_t k = b.first * at.row;
+            losses_status status = LOSSES_OK;
+            s.classes = 1 + draw((uint32_t)(classes - b.first));
+            if (at.soft) y.data = (const float *)t.data + k;
+            if (gradient && grad != NULL)
+                status = losses_partial_gradient(grad + k, states[to], x + k, y, s, b, gamma, o);
+            else if (!gradient)
+                status = losses_partial_fold(states[draw(2)], x + k, y, s, b, gamma, o);
+            if (status != LOSSES_OK) finding("status", b.first, (double)status, 0);
+        }
+        if (gradient) break;
+        b.first = 0;
+        if (losses_partial_merge(states[to], states[1 - to], positions) != LOSSES_OK ||
+            losses_partial_finish(loss, states[to], t, s, b, gamma, o) != LOSSES_OK)
+            finding("status of the finish", 0, 0, 0);
+    }
+    for (i = 0; loss != NULL && i < at.values; i++)
+        check_value(i, loss[i], doubles(LOSS_WIDE)[i], t, "loss");
+    for (n = 0; n < at.shape.samples && grad != NULL && at.grad != NULL; n++)
+        for (c = 0; c < classes; c++)
+            for (m = 0; m < at.shape.positions; m++) {
+                i = element(n, c, m);
+                if (!(fabs((double)grad[i] - doubles(GRAD_WIDE)[i]) <=
+                      0x1p-22 * fabs(doubles(GRAD_WIDE)[i])))
+                    check_gradient(n, c, m, grad[i], doubles(GRAD_WIDE)[i]);
+            }
+    check_beside(GRAD_2, "written beside grad");
+    check_beside(LOSS_2, "written beside loss");
+}
+
 static void check_second(losses_targets t)
 {
     static const int others[] = {1, 0, 3, 2}; /* avx512 and avx2, sse2 and scalar */
@@ -1241,6 +1290,11 @@ static void check_second(losses_targets t)
         }
         return;
     default:
+        if (in[SECOND] / 8 % 4 > 0 && at.extent > 0 &&
+            (at.kind == CROSS_ENTROPY || (at.kind == FOCAL && at.gamma > 0))) {
+            check_blocks(t, loss, grad, &o);
+            return;
+        }
         second_name = ": again";
         break;
     }
