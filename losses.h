@@ -984,7 +984,7 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
  * The terms of a state are e^(x - anchor) 2^-k with its scale x_r: anchor 0 and k = x_r / ln 2 rounded up to
  * LOSSI_NEAR, so that the terms of states with common logits differ by a power of two; x_r and 0 beyond. */
 
-/* e^x 2^k for x below 700; 0 below 2^-1022. Within 2^-50: Taylor's series of |r| <= ln(2) / 2. */
+/* e^x 2^k, below 2^1000; 0 below 2^-1022. Within 2^-50: Taylor's series of |r| <= ln(2) / 2. */
 static double lossi_exp(double x, double k)
 {
     static const double lossi_terms[] = {1,
@@ -1017,12 +1017,12 @@ static double lossi_exp(double x, double k)
     }
     n += k;
     if (!(n > -1022)) return 0;
-    power.u = (uint64_t)(1023 + (int64_t)(n < 1023 ? n : 1023)) << 52;
+    power.u = (uint64_t)(1023 + (int64_t)n) << 52;
     return lossi_w(y * power.f);
 }
 
-/* log(u) + rest, u positive and normal. Identity: u = 2^n f, z = (f - 1) / (f + 1): n ln 2 + 2 atanh z, by its
- * series up to z^21 for |z| < 0.172. */
+/* log(u) + rest, u finite; u itself where that is not normal. Identity: u = 2^n f, z = (f - 1) / (f + 1):
+ * n ln 2 + 2 atanh z, by its series up to z^21 for |z| < 0.172. */
 static double lossi_log(double u, double rest)
 {
     double z, w, y = 0, n;
@@ -1031,7 +1031,7 @@ static double lossi_log(double u, double rest)
         uint64_t u;
         double f;
     } f;
-    if (!(u >= DBL_MIN) || u > DBL_MAX) return u;
+    if (!(u >= DBL_MIN)) return u;
     f.f = u;
     n = (double)((int32_t)((f.u + 0x95f6400000000u) >> 52) - 1023); /* f from 0.708 to 1.416 */
     f.u -= (uint64_t)(int64_t)n << 52;
@@ -1043,11 +1043,11 @@ static double lossi_log(double u, double rest)
     return lossi_w(lossi_w(n * 6.93147180369123816490e-1) + lossi_w(z + y));
 }
 
-/* log(1 + x), x >= 0. Identity: 1 + x = u + error, log(1 + x) = log u + error / u. */
+/* log(1 + x), x >= 0 and finite. Identity: 1 + x = u + error, log(1 + x) = log u + error / u. */
 static double lossi_log1p(double x)
 {
     const double u = lossi_w(1 + x), error = lossi_w(x - lossi_w(u - 1));
-    return u > 1 && u <= DBL_MAX ? lossi_log(u, lossi_w(error / u)) : x;
+    return u > 1 ? lossi_log(u, lossi_w(error / u)) : x;
 }
 
 static double lossi_anchor(float x_r)
@@ -1065,8 +1065,12 @@ static double lossi_power(float x_r) /* k */
 static double lossi_term(float x, float x_r)
 {
     if (x < -FLT_MAX) return 0;
+    if (x > FLT_MAX) return (double)x;
     return lossi_exp((double)x - lossi_anchor(x_r), -lossi_power(x_r));
 }
+
+/* a * b, where a = 0 makes an infinite b count as nothing */
+static double lossi_product(double a, double b) { return a > 0 || a < 0 || b != b ? a * b : 0; }
 
 #define LOSSI_NONE SIZE_MAX /* for r: no class is kept apart */
 
@@ -1095,8 +1099,7 @@ static void lossi_merge_states(losses_partial *state, const losses_partial *othe
         all = lossi_w(less.rest + less.t_r);
         y.rest = lossi_w(y.rest + all);
         d = less.x_r < y.x_r ? (double)y.x_r - (double)less.x_r : 0;
-        y.margins = lossi_w(y.margins + less.margins);
-        if (all > 0 || all < 0) y.margins = lossi_w(y.margins + lossi_w(all * d));
+        y.margins = lossi_w(lossi_w(y.margins + less.margins) + lossi_w(lossi_product(all, d)));
     }
     y.folded = state->folded + other->folded;
     y.x_t = (float)x_t;
@@ -1108,11 +1111,16 @@ static void lossi_merge_states(losses_partial *state, const losses_partial *othe
 }
 #endif
 
+/* Whether its classes are one block of all: a call on partial results */
+LOSSI_FORCE int lossi_in_blocks(const lossi_job *job)
+{
 #ifdef LOSSES_NO_DOUBLE
-#define LOSSI_IN_BLOCKS(job) 0
+    (void)job;
+    return 0;
 #else
-#define LOSSI_IN_BLOCKS(job) ((job)->states != NULL || (job)->finished != NULL)
+    return job->states != NULL || job->finished != NULL;
 #endif
+}
 
 #define LOSSI_JOIN2(a, b, c) a##b##_##c
 #define LOSSI_JOIN(a, b, c)  LOSSI_JOIN2(a, b, c)
@@ -3266,11 +3274,11 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
 LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, int along, int soft,
                                 int focal)
 {
-    const int sweep = !LOSSI_IN_BLOCKS(job) || g->at.grad == NULL;
+    const int sweep = !lossi_in_blocks(job) || g->at.grad == NULL;
     size_t i;
     for (i = 0; i < n; i++) {
 #ifndef LOSSES_NO_DOUBLE
-        if (LOSSI_IN_BLOCKS(job)) {
+        if (lossi_in_blocks(job)) {
             LOSSI_FN(begin_block)(job, g + i, along, soft);
             continue;
         }
@@ -3281,7 +3289,7 @@ LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, 
         LOSSI_FN(sweep_all)(job, g + i, along, soft, focal ? 1 + (job->gamma > 2) : soft);
     for (i = 0; i < n && sweep; i++) {
 #ifndef LOSSES_NO_DOUBLE
-        if (LOSSI_IN_BLOCKS(job)) {
+        if (lossi_in_blocks(job)) {
             LOSSI_FN(end_block)(job, g + i, along, soft);
             continue;
         }
@@ -3602,7 +3610,7 @@ LOSSI_OP int LOSSI_FN(is_plain)(const lossi_job *job)
 {
     return (job->loss & (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL)) && job->q == NULL &&
            !(job->uniform > 0) && !(job->z_loss > 0) && job->weight == NULL && job->alpha == 1 &&
-           !LOSSI_IN_BLOCKS(job);
+           !lossi_in_blocks(job);
 }
 
 /* Position number i, of which class 0 stands at element j */
@@ -3758,7 +3766,7 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 {
     const losses_shape s = job->shape;
     const int losing =
-        !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !LOSSI_IN_BLOCKS(job);
+        !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !lossi_in_blocks(job);
     const size_t most = LOSSV_N * LOSSI_BATCH;
     float losses[LOSSV_N * LOSSI_BATCH];
     size_t i = job->from, n, m, count;
@@ -5390,9 +5398,6 @@ LOSSES_API losses_status losses_partial_merge(losses_partial *states, const loss
     for (i = 0; i < count; i++) lossi_merge_states(states + i, others + i);
     return LOSSES_OK;
 }
-
-/* a * b, where a = 0 makes an infinite b count as nothing */
-static double lossi_product(double a, double b) { return a > 0 || a < 0 || b != b ? a * b : 0; }
 
 /* Finishes the state of position i, of target t (t = classes: probabilities). Returns the loss. With
  * s = 1 - p of the class that is kept apart; see finish and slopes of PART 4. */

@@ -30,7 +30,8 @@ measure() {
     llvm-cov-19 export -instr-profile $out/$label.profile $out/$label >$out/$label.json || exit 1
 }
 
-few=-DLOSSI_EXACT=64 # what is for more than 2^24 classes, for more than 64
+# what is for more than 2^24 classes, for more than 64; pieces of calls and of masks, for small ones
+few='-DLOSSI_EXACT=64 -DLOSSI_PIECE=64 -DLOSSI_LONG=200'
 measure single -DLOSSES_NO_SIMD $few
 measure single32 -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE $few
 measure sets $few

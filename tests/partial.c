@@ -265,6 +265,7 @@ static void by_hand(void)
     const int32_t t = 2;
     losses_partial a[2];
     losses_block block = {0, 4};
+    losses_options o;
     float l, g[4];
     check_case("four equal logits");
     memset(a, 0, sizeof a);
@@ -292,6 +293,15 @@ static void by_hand(void)
     CHECK_ULP(g[1], 0.25, 2);
     CHECK_ULP(g[2], -0.75, 2);
     CHECK_ULP(g[3], 0.25, 2);
+    /* losses of each are not asked for, or are */
+    memset(&o, 0, sizeof o);
+    o.reduction = LOSSES_NONE;
+    CHECK_STATUS(losses_partial_finish(NULL, a, losses_i32(&t), losses_rows(1, 4), block, 0, &o),
+                 LOSSES_OK);
+    l = 0;
+    CHECK_STATUS(losses_partial_finish(&l, a, losses_i32(&t), losses_rows(1, 4), block, 0, &o),
+                 LOSSES_OK);
+    CHECK_ULP(l, 1.3862943611198906, 1);
     /* a state that has no class is nothing to merge; finishing again gives the same */
     memset(&a[1], 0, sizeof a[1]);
     CHECK_STATUS(losses_partial_merge(&a[0], &a[1], 1), LOSSES_OK);
@@ -354,9 +364,12 @@ static void wrong(void)
     CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
     block.classes = C + 1; /* one class is missing */
     CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
+    CHECK_STATUS(FINISH(losses, at, losses_f32(logits), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
     s = losses_rows(N, 0);
     CHECK_STATUS(FOLD(at, logits, losses_i32(labels), s, all, 0, NULL), LOSSES_BAD_SHAPE);
     s = losses_rows(SIZE_MAX / 8, C);
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), s, all, 0, NULL), LOSSES_BAD_SHAPE);
+    s = losses_images(SIZE_MAX, C, 2); /* positions overflow, not only their states */
     CHECK_STATUS(FOLD(at, logits, losses_i32(labels), s, all, 0, NULL), LOSSES_BAD_SHAPE);
     CHECK_STATUS(losses_partial_merge(at, old, SIZE_MAX / 8), LOSSES_BAD_SHAPE);
     s = rows;
@@ -412,10 +425,73 @@ static void wrong(void)
                  LOSSES_OK);
 }
 
+/* One position of three classes, each a block, in this order; probabilities q, or target 0 (focal: gamma 2) */
+static void three(const float logits[3], const float *probabilities, int focal)
+{
+    losses_options zero;
+    task a;
+    memset(&zero, 0, sizeof zero);
+    a.o = zero;
+    a.shape = losses_rows(1, 3);
+    a.shape.class_stride = 1;
+    a.shape.sample_stride = 3;
+    a.soft = probabilities != NULL;
+    a.focal = focal;
+    a.gamma = 2;
+    targets[0] = 0;
+    memcpy(x, logits, 3 * sizeof *x);
+    if (a.soft) memcpy(q, probabilities, 3 * sizeof *q);
+    check_case("%g %g %g, soft %d, focal %d", (double)logits[0], (double)logits[1],
+               (double)logits[2], a.soft, focal);
+    fold_all(&a, 1, 1);
+    compare(&a);
+    gradient_all(&a, 1);
+    compare_gradients(&a);
+    gradient_all(&a, 3);
+    compare_gradients(&a);
+}
+
+static void extremes(void)
+{
+    static const float plain[3] = {1, 2, 3}, third[3] = {0.5f, 0.25f, 0.25f};
+    static const float negative[3] = {-1, 0.5f, 1.5f};
+    static const float low[3] = {-299.9f, -310, -320}, high[3] = {280, 299.9f, 290};
+    static const float endless[3] = {INFINITY, 0, 1}, after[3] = {0, 1, INFINITY};
+    static const float largest[3] = {-FLT_MAX, 0, FLT_MAX}, *const all[] = {low, high, largest};
+    size_t i;
+    for (i = 0; i < 3; i++) {
+        three(all[i], NULL, 0);
+        three(all[i], NULL, 1);
+        three(all[i], third, 0);
+    }
+    three(plain, negative, 0);
+    if (check_finite) return;
+    for (i = 0; i < 3; i++) { /* not finite, but which is left open */
+        losses_partial a = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+        const losses_block block = {0, 3};
+        float infinite[3] = {0, 0, 1}, l = 0;
+        infinite[i] = INFINITY;
+        check_case("infinite probability %u", (unsigned)i);
+        CHECK_STATUS(
+            losses_partial_fold(&a, plain, losses_f32(infinite), losses_rows(1, 3), block, 0, NULL),
+            LOSSES_OK);
+        CHECK_STATUS(
+            losses_partial_finish(&l, &a, losses_f32(infinite), losses_rows(1, 3), block, 0, NULL),
+            LOSSES_OK);
+        CHECK(!isfinite(l));
+    }
+    for (i = 0; i < 2; i++) {
+        three(i == 0 ? endless : after, NULL, 0);
+        three(i == 0 ? endless : after, NULL, 1);
+        three(i == 0 ? endless : after, third, 0);
+    }
+}
+
 void test_partial(void)
 {
     unsigned seed;
     by_hand();
+    extremes();
     wrong();
     for (seed = 1; seed < (check_quick ? 1000 : 10000); seed++) one(seed);
 }

@@ -487,6 +487,8 @@ static void wrong_calls(void)
     BOTH(LOSSES_BAD_SHAPE, shape.positions = SIZE_MAX / 2);
     shape = losses_images(SIZE_MAX / sizeof *s + 1, 1, 0);
     BOTH(LOSSES_BAD_SHAPE, (void)0);
+    shape = losses_images(SIZE_MAX, 2, 0);
+    BOTH(LOSSES_BAD_SHAPE, (void)0);
     shape = SHAPE;
     WRONG(LOSSES_BAD_SHAPE, masks = SIZE_MAX / sizeof *s + 1, END);
     WRONG(LOSSES_BAD_SHAPE, masks = SIZE_MAX / sizeof *s + 1, MERGE);

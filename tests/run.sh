@@ -63,6 +63,7 @@ suites() {
 suites "$cc $cflags" $cc -std=c99 $cflags
 suites "$cc -O0" $cc -std=c99 -O0
 suites "$cc -O2, LOSSES_NO_SIMD" $cc -std=c99 -O2 -DLOSSES_NO_SIMD
+suites "$cc -O2, LOSSES_NO_SIMD, small pieces" $cc -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSI_PIECE=64 -DLOSSI_LONG=200
 suites "$cc -O2, LOSSES_NO_SIMD, LOSSES_NO_DOUBLE" $cc -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE
 suites "$cc -O2, LOSSES_NO_REFERENCE" $cc -std=c99 -O2 -DLOSSES_NO_REFERENCE
 for other in gcc clang; do
