@@ -1278,6 +1278,7 @@ static void late_and_many(void)
     CHECK_ULP(grad[4], exp((double)0.35f - 17.25) / S, 32);
 }
 
+<<<<<<< HEAD
 /* --- what make mutate found --------------------------------------------------------------------- */
 
 /* The greatest logit, 200 above the target and 100 above the others, is any class of a row that just fits its
@@ -1319,6 +1320,37 @@ static void far_log_probabilities(void)
         CHECK_NEAR((double)grad[0], -1, 0);
         CHECK_NEAR((double)grad[1], 1, 0);
     }
+=======
+/* Enough for pieces of a call. All numbers are eighths, so that sums are exact. */
+static void many_positions(void)
+{
+    enum { MANY = 40000 };
+    static float x[2 * MANY];
+    static uint8_t t[MANY];
+    static const float weight[] = {1, 0.5f};
+    losses_options o = {LOSSES_SUM, 0,    0, 0, 0,    NULL, NULL, 0,   0,
+                        0,          NULL, 0, 0, NULL, 0,    NULL, NULL};
+    losses_report report = {0, 0, 0, 0};
+    float loss = 0, want = 0;
+    size_t i;
+    for (i = 0; i < MANY; i++) {
+        t[i] = i % 7 < 3;
+        x[2 * i] = -0.25f * (float)(i % 8);
+        x[2 * i + 1] = -0.25f * (float)(i % 11);
+        want -= weight[t[i]] * x[2 * i + t[i]];
+    }
+    o.class_weight = weight;
+    o.report = &report;
+    check_case("nll, %d positions", MANY);
+    CHECK_STATUS(losses_nll(&loss, NULL, x, losses_u8(t), losses_rows(MANY, 2), &o), LOSSES_OK);
+    CHECK(loss == want);
+    CHECK(report.counted == MANY);
+    t[30001] = t[39000] = 2;
+    CHECK_STATUS(losses_nll(&loss, NULL, x, losses_u8(t), losses_rows(MANY, 2), &o),
+                 LOSSES_BAD_TARGET);
+    CHECK(report.bad_position == 30001);
+    CHECK(loss == want);
+>>>>>>> work-cover
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -1380,10 +1412,14 @@ void test_edges(void)
     tiny_target();
     with_log_sum_exp();
     late_and_many();
+<<<<<<< HEAD
     greatest_anywhere(130, 1);
     greatest_anywhere(800, 7);
     greatest_anywhere(2000, 31);
     far_log_probabilities();
+=======
+    many_positions();
+>>>>>>> work-cover
     if (!check_finite) rows_at_the_edge();
 #if HAVE_REFERENCE
     if (check_on_best_set()) every_loss(IN_DOUBLE);

@@ -18,10 +18,11 @@ CC = os.environ.get('CC') or 'cc'
 SEED, COUNT = int(os.environ.get('SEED') or random.randrange(10000)), int(os.environ.get('COUNT') or 200)
 JOBS = int(os.environ.get('JOBS') or os.cpu_count())
 SUITES = 'main hand expected edges status hostile paths guard partial partial_dice gradient exhaustive'.split()
-FEW = '-DLOSSI_EXACT=64'  # what is for more than 2^24 classes, for more than 64
-BUILDS = ((FEW, '-DLOSSES_NO_SIMD'), (FEW, '-DLOSSES_NO_SIMD', '-DLOSSES_NO_DOUBLE'), (FEW, '-DLOSSES_FILE="none.h"'))
+# what is for more than 2^24 classes, for more than 64; pieces of calls and of masks, for small ones
+FEW = '-DLOSSI_EXACT=64', '-DLOSSI_PIECE=64', '-DLOSSI_LONG=200'
+BUILDS = ((*FEW, '-DLOSSES_NO_SIMD'), (*FEW, '-DLOSSES_NO_SIMD', '-DLOSSES_NO_DOUBLE'), (*FEW, '-DLOSSES_FILE="none.h"'))
 ASAN = '-fsanitize=address,undefined'
-SLOW = ((FEW, ), (FEW, '-DLOSSES_NO_SIMD', ASAN), (FEW, '-DLOSSES_FILE="none.h"', ASAN))
+SLOW = (FEW, (*FEW, '-DLOSSES_NO_SIMD', ASAN), (*FEW, '-DLOSSES_FILE="none.h"', ASAN))
 OUT = 'build/mutate'
 APART = ['-g1', '-DLOSSI_FORCE=static __attribute__((unused))']  # compiles in a third of the time
 FITS = [sys.executable, 'coefficients.py']

@@ -457,9 +457,10 @@ static void extremes(void)
     static const float negative[3] = {-1, 0.5f, 1.5f};
     static const float low[3] = {-299.9f, -310, -320}, high[3] = {280, 299.9f, 290};
     static const float endless[3] = {INFINITY, 0, 1}, after[3] = {0, 1, INFINITY};
-    static const float largest[3] = {-FLT_MAX, 0, FLT_MAX}, *const all[] = {low, high, largest};
+    static const float largest[3] = {-FLT_MAX, 0, FLT_MAX}, apart[3] = {-800, 0, 1};
+    static const float *const all[] = {low, high, largest, apart};
     size_t i;
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         three(all[i], NULL, 0);
         three(all[i], NULL, 1);
         three(all[i], third, 0);
