@@ -2390,7 +2390,9 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
                                       int soft, size_t l)
 {
     const lossi_place *at = &g->at;
-    const size_t row = along ? l : 0;
+    const size_t row = along ? l : 0, classes = job->shape.classes;
+    /* of rows with gaps: the same classes of a later one */
+    const size_t soon = at->x_step > classes ? at->x_step * (LOSSI_SOON / classes + 1) : LOSSI_SOON;
     lossv_view v;
     v.x = at->x + row * at->x_step;
     v.q = soft && at->q != NULL ? at->q + row * at->step : NULL;
@@ -2402,11 +2404,9 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
     v.terms_step = along ? (size_t)LOSSV_N : g->terms_step;
     v.blocks = LOSSI_FN(blocks)(job, along);
     v.full = along ? job->shape.classes / LOSSV_N : at->count == LOSSV_N ? v.blocks : 0;
-    v.soon = along ? v.x + LOSSI_SOON : g->soon;
-    v.soon_grad = !along                             ? g->soon_grad
-                  : v.grad != NULL && v.terms != v.x ? v.grad + LOSSI_SOON
-                                                     : NULL;
-    v.soon_q = !along ? g->soon_q : v.q != NULL ? v.q + LOSSI_SOON : NULL;
+    v.soon = along ? v.x + soon : g->soon;
+    v.soon_grad = !along ? g->soon_grad : v.grad != NULL && v.terms != v.x ? v.grad + soon : NULL;
+    v.soon_q = !along ? g->soon_q : v.q != NULL ? v.q + soon : NULL;
     v.soon_step = along ? (size_t)LOSSV_N : g->soon_step;
     return v;
 }
@@ -3031,6 +3031,8 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
             lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
             if (again) {
                 lossv s, low;
+                LOSSI_PREFETCH(v.soon + i * v.soon_step);
+                if (v.soon_grad != NULL) LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
                 y = LOSSI_FN(term)(y, &m, &s, &low);
                 y = lossv_fma(s, y, s);
             }
