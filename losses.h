@@ -3024,15 +3024,14 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
         along && v.terms == NULL ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
     lossv number = zero, mark = g->mark;
     size_t i = 0;
-    if (along || !job->ignored) { /* nothing to look at in each block */
+    if ((along || !job->ignored) && (job->accumulate || v.terms != NULL)) {
+        /* nothing to look at in each block */
         const size_t end = lossi_least(v.full, LOSSI_EXACT);
-        const int add = job->accumulate, again = v.terms == NULL;
+        const int add = job->accumulate, again = add && v.terms == NULL;
         for (; i < end; i++) {
             lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
             if (again) {
                 lossv s, low;
-                LOSSI_PREFETCH(v.soon + i * v.soon_step);
-                if (v.soon_grad != NULL) LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
                 y = LOSSI_FN(term)(y, &m, &s, &low);
                 y = lossv_fma(s, y, s);
             }
@@ -3056,6 +3055,8 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
         if (v.terms != NULL) {
             y = lossv_load(v.terms + i * v.terms_step, n, 0);
         } else {
+            LOSSI_PREFETCH(v.soon + i * v.soon_step);
+            if (v.soon_grad != NULL) LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
             y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s, &low);
             y = lossv_fma(s, y, s);
         }
