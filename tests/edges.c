@@ -1278,7 +1278,6 @@ static void late_and_many(void)
     CHECK_ULP(grad[4], exp((double)0.35f - 17.25) / S, 32);
 }
 
-<<<<<<< HEAD
 /* --- what make mutate found --------------------------------------------------------------------- */
 
 /* The greatest logit, 200 above the target and 100 above the others, is any class of a row that just fits its
@@ -1297,8 +1296,7 @@ static void greatest_anywhere(size_t classes, size_t step)
         check_case("the greatest of %lu classes is number %lu", (unsigned long)classes,
                    (unsigned long)k);
         CHECK_NEAR((double)loss, 200, 0);
-        for (i = 1; i < classes; i++)
-            held &= i == k || (grad[i] >= 0 && grad[i] < 1e-40f);
+        for (i = 1; i < classes; i++) held &= i == k || (grad[i] >= 0 && grad[i] < 1e-40f);
         CHECK(held);
         CHECK_ULP(grad[0], -1, 32);
         CHECK_ULP(grad[k], 1, 32);
@@ -1320,7 +1318,8 @@ static void far_log_probabilities(void)
         CHECK_NEAR((double)grad[0], -1, 0);
         CHECK_NEAR((double)grad[1], 1, 0);
     }
-=======
+}
+
 /* Enough for pieces of a call. All numbers are eighths, so that sums are exact. */
 static void many_positions(void)
 {
@@ -1350,7 +1349,6 @@ static void many_positions(void)
                  LOSSES_BAD_TARGET);
     CHECK(report.bad_position == 30001);
     CHECK(loss == want);
->>>>>>> work-cover
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -1412,14 +1410,11 @@ void test_edges(void)
     tiny_target();
     with_log_sum_exp();
     late_and_many();
-<<<<<<< HEAD
     greatest_anywhere(130, 1);
     greatest_anywhere(800, 7);
     greatest_anywhere(2000, 31);
     far_log_probabilities();
-=======
     many_positions();
->>>>>>> work-cover
     if (!check_finite) rows_at_the_edge();
 #if HAVE_REFERENCE
     if (check_on_best_set()) every_loss(IN_DOUBLE);
