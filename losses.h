@@ -14,7 +14,7 @@
  *   LOSSES_API             decorates each declaration, e.g. for a DLL
  *   LOSSES_NO_SIMD         plain C, one number at a time: smallest, needs no CPU test
  *   LOSSES_NO_REFERENCE    leaves the double reference out, and with it the only use of libm
- *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE)
+ *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE, and no partial results)
  *   LOSSES_OPENMP          large calls use the cores, through OpenMP (-fopenmp); otherwise no thread is started
  *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"
  *

@@ -508,7 +508,7 @@ static unsigned long differences;
 #if !defined(LOSSES_NO_DOUBLE) && !LOSSI_X87 /* whose doubles have more bits */
 static void hash_blocks(const call *c, hash *h)
 {
-    static losses_partial states[2][ROOM];
+    static losses_partial states[2][160];
     const size_t classes = c->shape.classes, k = class_stride(&c->shape);
     const size_t positions = c->shape.samples * c->shape.positions;
     const float gamma = c->loss == FOCAL ? c->gamma : 0;
@@ -517,7 +517,7 @@ static void hash_blocks(const call *c, hash *h)
     losses_block at = {0, 0};
     losses_status status = LOSSES_OK;
     size_t i, n;
-    if (!has_log_sum_exp(c) || (c->loss == FOCAL && !(gamma > 0))) return;
+    if (!has_log_sum_exp(c) || (c->loss == FOCAL && !(gamma > 0)) || positions > 160) return;
     at.classes = classes;
     s.class_stride = k;
     s.sample_stride = sample_stride(&c->shape);
