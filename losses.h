@@ -5418,7 +5418,7 @@ static double lossi_finish_state(const lossi_call *call, losses_partial *y, size
     y->u = (float)u;
     y->less_t = 0;
     if (soft) {
-        const double e = lossi_term(y->x_r, y->x_r);
+        const double e = y->sum != y->sum ? 1 : lossi_term(y->x_r, y->x_r);
         const int leads = y->r == t;
         w_t *= 1 - (double)o->label_smoothing;
         S = y->sum / e;
@@ -5433,9 +5433,9 @@ static double lossi_finish_state(const lossi_call *call, losses_partial *y, size
         y->at_r = (float)(u * (y->rest + (leads ? 0 : w_t) - A * s + Z * p));
         if (!leads) y->less_t = (float)(u * w_t);
     } else {
-        const double e = lossi_term(y->x_t, y->x_r);
+        const double e = y->sum != y->sum ? 1 : lossi_term(y->x_t, y->x_r);
         all = y->sum + e;
-        if (e > 1e-200 || y->sum != y->sum) {
+        if (e > 1e-200) {
             S = y->sum / e;
             L = lossi_log1p(S);
             s = S / (1 + S);
