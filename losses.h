@@ -1017,7 +1017,7 @@ static double lossi_exp(double x, double k)
     }
     n += k;
     if (!(n > -1022)) return 0;
-    power.u = (uint64_t)(1023 + (int64_t)n) << 52;
+    power.u = (uint64_t)(uint32_t)(1023 + (int32_t)n) << 52;
     return lossi_w(y * power.f);
 }
 
@@ -1026,6 +1026,7 @@ static double lossi_exp(double x, double k)
 static double lossi_log(double u, double rest)
 {
     double z, w, y = 0, n;
+    int32_t e;
     int i;
     union {
         uint64_t u;
@@ -1033,8 +1034,9 @@ static double lossi_log(double u, double rest)
     } f;
     if (!(u >= DBL_MIN)) return u;
     f.f = u;
-    n = (double)((int32_t)((f.u + 0x95f6400000000u) >> 52) - 1023); /* f from 0.708 to 1.416 */
-    f.u -= (uint64_t)(int64_t)n << 52;
+    e = (int32_t)((f.u + 0x95f6400000000u) >> 52) - 1023; /* f from 0.708 to 1.416 */
+    f.u -= (uint64_t)e << 52;
+    n = (double)e;
     z = lossi_w(lossi_w(f.f - 1) / lossi_w(f.f + 1));
     w = lossi_w(z * z);
     for (i = 21; i > 1; i -= 2) y = lossi_w(lossi_w(y + lossi_w(1. / i)) * w);
@@ -2949,7 +2951,8 @@ LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, 
     lag = lossv_mul(A, lossv_if_eq(A, zero, lossv_min(lossv_set(FLT_MAX), lag), lag));
     if (focal) {
         lossv_pair focus;
-        lossv P, ratio = lossv_if_eq(S.high, zero, one, lossv_div(l_r, S.high)); /* p_t l / s */
+        lossv P, ratio = lossv_div(l_r, lossv_if_eq(S.high, zero, one, S.high)); /* p_t l / s */
+        ratio = lossv_if_eq(S.high, zero, one, ratio);
         focus = LOSSI_FN(divide)(scaled, S, inverse, 0);
         focus.high = lossv_if_eq(leads, one, focus.high, lossv_set(LOSSV_B)); /* s = 1 far behind */
         focus.low = lossv_if_eq(leads, one, focus.low, zero);

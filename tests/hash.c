@@ -508,6 +508,7 @@ static unsigned long differences;
 #if !defined(LOSSES_NO_DOUBLE) && !LOSSI_X87 /* whose doubles have more bits */
 static void hash_blocks(const call *c, hash *h)
 {
+    static const losses_partial none = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     static losses_partial states[2][160];
     const size_t classes = c->shape.classes, k = class_stride(&c->shape);
     const size_t positions = c->shape.samples * c->shape.positions;
@@ -521,7 +522,7 @@ static void hash_blocks(const call *c, hash *h)
     at.classes = classes;
     s.class_stride = k;
     s.sample_stride = sample_stride(&c->shape);
-    memset(states, 0, sizeof states);
+    for (i = 0; i < 160; i++) states[0][i] = states[1][i] = none;
     if (o.upstream != NULL) o.upstream = upstream;
     o.log_sum_exp = variant.log_sum_exp;
     o.report = &variant.report;

@@ -144,6 +144,7 @@ static void compare(const task *a)
         losses_partial_finish(loss, states[0], targets_of(a, 0), a->shape, all, gamma_of(a), &o),
         LOSSES_OK);
     for (i = 0; i < (each ? n : 1); i++) {
+        if (check_flushes && fabs(exact_loss[i]) < 1e-36) continue;
         CHECK_ULP(loss[i], exact_loss[i], 4);
         CHECK_ULP(loss[i], (double)whole_loss[i], 4);
     }
@@ -170,7 +171,7 @@ static void compare_gradients(const task *a)
             const double w = a->o.class_weight != NULL ? (double)weight[c] : 1;
             const double z = 2 * (double)a->o.z_loss * fabs((double)lse[i]),
                          u = fabs((double)states[0][i].u);
-            double near = 32 * ulp_of(exact[k]);
+            double near = 32 * ulp_of(exact[k]) + (check_flushes ? 1e-36 : 0);
             if (cancels || a->o.accumulate)
                 near = fmax(
                     near, 4 * 0x1p-24 *
@@ -386,9 +387,11 @@ static void wrong(void)
     o = none, o.alpha = 0.5f;
     CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, 0, &o), LOSSES_BAD_OPTION);
     CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, -1, NULL), LOSSES_BAD_OPTION);
-    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, NAN, NULL), LOSSES_BAD_OPTION);
-    CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, all, INFINITY, NULL),
-                 LOSSES_BAD_OPTION);
+    if (!check_finite) {
+        CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, NAN, NULL), LOSSES_BAD_OPTION);
+        CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, all, INFINITY, NULL),
+                     LOSSES_BAD_OPTION);
+    }
     /* targets */
     labels[0] = C;
     CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, all, 0, NULL), LOSSES_BAD_TARGET);
@@ -458,9 +461,10 @@ static void extremes(void)
     static const float low[3] = {-299.9f, -310, -320}, high[3] = {280, 299.9f, 290};
     static const float endless[3] = {INFINITY, 0, 1}, after[3] = {0, 1, INFINITY};
     static const float largest[3] = {-FLT_MAX, 0, FLT_MAX}, apart[3] = {-800, 0, 1};
-    static const float *const all[] = {low, high, largest, apart};
+    static const float *const all[] = {low, high, apart,
+                                       largest}; /* the last has infinite losses */
     size_t i;
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < (check_finite ? 3 : 4); i++) {
         three(all[i], NULL, 0);
         three(all[i], NULL, 1);
         three(all[i], third, 0);
@@ -494,6 +498,6 @@ void test_partial(void)
     by_hand();
     extremes();
     wrong();
-    for (seed = 1; seed < (check_quick ? 1000 : 10000); seed++) one(seed);
+    for (seed = 1; seed < (check_quick ? 300 : 2000); seed++) one(seed);
 }
 #endif
