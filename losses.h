@@ -1007,7 +1007,7 @@ static double lossi_exp(double x, double k)
     } power;
     double n = 0, r, y = 1;
     int i;
-    if (!(x > -1e4)) return x < 0 ? 0 : x;
+    if (!(x > -1e4 && x < 1e4)) return x < 0 ? 0 : x; /* above: of no state that was folded */
     if (x > 0 || x < 0) {
         n = (double)(int32_t)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
         r = lossi_w(lossi_w(x - lossi_w(n * 6.93147180369123816490e-1)) -

@@ -492,10 +492,50 @@ static void extremes(void)
     }
 }
 
+/* States that nothing was folded into, but any bytes: results may be anything, and nothing else happens. */
+static void any_bytes(void)
+{
+    enum { N = 8, C = 5 };
+    static losses_partial at[N], other[N];
+    static float logits[N * C], out[N * C], losses[N];
+    static int32_t labels[N];
+    const losses_block all = {0, C};
+    losses_options o;
+    size_t i;
+    int k, try_;
+    memset(&o, 0, sizeof o);
+    o.reduction = LOSSES_NONE;
+    check_case("states of any bytes");
+    for (try_ = 0; try_ < 200; try_++) {
+        unsigned char *const bytes = (unsigned char *)at, *const more = (unsigned char *)other;
+        for (i = 0; i < sizeof at; i++)
+            bytes[i] = (unsigned char)random64(), more[i] = (unsigned char)random64();
+        for (i = 0; i < N; i++) labels[i] = (int32_t)below(C);
+        if (try_ % 2 > 0)
+            for (i = 0; i < N; i++) at[i].x_t = 1e9f, at[i].x_r = bell(), at[i].sum = 1;
+        for (k = 0; k < 2; k++) {
+            o.label_smoothing = k == 0 ? 0.1f : 0;
+            CHECK_STATUS(losses_partial_merge(at, other, N), LOSSES_OK);
+            for (i = 0; i < N; i++) at[i].folded = C;
+            CHECK_STATUS(losses_partial_finish(losses, at, losses_i32(labels), losses_rows(N, C),
+                                               all, (float)k, &o),
+                         LOSSES_OK);
+            CHECK_STATUS(losses_partial_gradient(out, at, logits, losses_i32(labels),
+                                                 losses_rows(N, C), all, (float)k, &o),
+                         LOSSES_OK);
+            CHECK_STATUS(losses_partial_fold(at, logits, losses_i32(labels), losses_rows(N, C), all,
+                                             (float)k, &o),
+                         LOSSES_OK);
+        }
+    }
+}
+
 void test_partial(void)
 {
     unsigned seed;
     by_hand();
+    state = 1;
+    if (!check_finite) any_bytes();
     extremes();
     wrong();
     for (seed = 1; seed < (check_quick ? 300 : 2000); seed++) one(seed);
