@@ -18,7 +18,8 @@ reference='lossi_reference_softmax:4,lossi_reference_sigmoid:4,losses_reference_
 reference="$reference,losses_reference_log_softmax:4,losses_reference_log_softmax_gradient:4"
 eva="-machdep gcc_x86_64 -kernel-warn-key parser:decimal-float=inactive -warn-special-float none \
     -eva -eva-no-alloc-returns-null -eva-alloc-builtin fresh -eva-min-loop-unroll 48 -eva-ilevel 8 \
-    -eva-warn-undefined-pointer-comparison none -eva-split-return auto -eva-no-results"
+    -eva-warn-undefined-pointer-comparison none -eva-split-return auto \
+    -eva-split-return-function lossi_check:0:1:2:3:4:5,lossi_prepare:0 -eva-no-results"
 
 # a label, an entry of proof.c, a directory with losses.h, and switches: alarms and calls, in $out/LABEL.result
 analyse() {
