@@ -341,7 +341,8 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  * Any blocks, folded and merged in any order: values are within 4 ulp of what the whole call gives, gradients
  * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest. A block outside of
  * the classes, or at the finish a state without every class, is LOSSES_BAD_SHAPE. Cost: the fold that of the
- * value of the block, with label smoothing or probabilities a second read; the gradient one exp per logit.
+ * value of the block, with probabilities, or label smoothing above 1/2 or with class_weight, a second read; the
+ * gradient one exp per logit.
  * Source: two softmax sums are merged as in Milakov & Gimelshein 2018. */
 
 typedef struct losses_block {
@@ -1005,15 +1006,20 @@ static double lossi_exp(double x, double k)
         uint64_t u;
         double f;
     } power;
-    double n = 0, r, y = 1;
+    double n = 0, r, w, odd, y = 1;
     int i;
     if (!(x > -1e4 && x < 1e4)) return x < 0 ? 0 : x; /* above: of no state that was folded */
     if (x > 0 || x < 0) {
         n = (double)(int32_t)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
         r = lossi_w(lossi_w(x - lossi_w(n * 6.93147180369123816490e-1)) -
                     lossi_w(n * 1.90821492927058770002e-10));
-        y = 0;
-        for (i = 13; i >= 0; i--) y = lossi_w(lossi_w(y * r) + lossi_terms[i]);
+        w = lossi_w(r * r);
+        y = odd = 0;
+        for (i = 12; i >= 0; i -= 2) { /* side by side */
+            odd = lossi_w(lossi_w(odd * w) + lossi_terms[i + 1]);
+            y = lossi_w(lossi_w(y * w) + lossi_terms[i]);
+        }
+        y = lossi_w(y + lossi_w(odd * r));
     }
     n += k;
     if (!(n > -1022)) return 0;
@@ -1025,7 +1031,9 @@ static double lossi_exp(double x, double k)
  * n ln 2 + 2 atanh z, by its series up to z^21 for |z| < 0.172. */
 static double lossi_log(double u, double rest)
 {
-    double z, w, y = 0, n;
+    static const double lossi_terms[] = {1. / 3,  1. / 5,  1. / 7,  1. / 9,  1. / 11,
+                                         1. / 13, 1. / 15, 1. / 17, 1. / 19, 1. / 21};
+    double z, w, v, odd = 0, y = 0, n;
     int32_t e;
     int i;
     union {
@@ -1039,7 +1047,12 @@ static double lossi_log(double u, double rest)
     n = (double)e;
     z = lossi_w(lossi_w(f.f - 1) / lossi_w(f.f + 1));
     w = lossi_w(z * z);
-    for (i = 21; i > 1; i -= 2) y = lossi_w(lossi_w(y + lossi_w(1. / i)) * w);
+    v = lossi_w(w * w);
+    for (i = 8; i >= 0; i -= 2) {
+        odd = lossi_w(lossi_w(odd * v) + lossi_terms[i + 1]);
+        y = lossi_w(lossi_w(y * v) + lossi_terms[i]);
+    }
+    y = lossi_w(lossi_w(y + lossi_w(odd * w)) * w);
     z = lossi_w(2 * z);
     y = lossi_w(lossi_w(z * y) + lossi_w(lossi_w(n * 1.90821492927058770002e-10) + rest));
     return lossi_w(lossi_w(n * 6.93147180369123816490e-1) + lossi_w(z + y));
@@ -1071,6 +1084,13 @@ static double lossi_term(float x, float x_r)
     return lossi_exp((double)x - lossi_anchor(x_r), -lossi_power(x_r));
 }
 
+/* Whether a class index has half of the weight in the loss, so that it is the one to keep apart: then r is
+ * LOSSI_NONE, and t_r among the rest. */
+static int lossi_target_leads(const lossi_job *job)
+{
+    return job->weight == NULL && 2 * job->keep >= 1 - 2 * job->uniform;
+}
+
 /* a * b, where a = 0 makes an infinite b count as nothing */
 static double lossi_product(double a, double b) { return a > 0 || a < 0 || b != b ? a * b : 0; }
 
@@ -1078,38 +1098,38 @@ static double lossi_product(double a, double b) { return a > 0 || a < 0 || b != 
 
 /* Takes what other classes gave into a state. The greater scale stays, and with it its r; the other r becomes one
  * of the classes. */
-static void lossi_merge_states(losses_partial *state, const losses_partial *other)
+LOSSI_FORCE void lossi_merge_states(losses_partial *state, losses_partial less)
 {
-    losses_partial y = *state, less = *other;
-    const double x_t = lossi_w((double)y.x_t + (double)less.x_t);
     double all, d;
     if (less.folded == 0) return;
-    if (y.folded == 0 || less.x_r > y.x_r || (!(less.x_r < y.x_r) && less.r < y.r)) {
-        const losses_partial swap = y;
-        y = less;
-        less = swap;
+    state->x_t += less.x_t;
+    if (state->folded == 0 || less.x_r > state->x_r ||
+        (!(less.x_r < state->x_r) && less.r < state->r)) {
+        const losses_partial y = *state;
+        state->sum = less.sum;
+        state->margins = less.margins;
+        state->rest = less.rest;
+        state->t_r = less.t_r;
+        state->r = less.r;
+        state->x_r = less.x_r;
+        state->folded = less.folded;
+        less = y;
+        if (less.folded == 0) return;
     }
-    if (less.folded > 0) {
-        d = less.sum;
-        if (less.x_r < -FLT_MAX)
-            d *= 0;
-        else if (less.x_r < y.x_r)
-            d *= lossi_exp(lossi_anchor(less.x_r) - lossi_anchor(y.x_r),
-                           lossi_power(less.x_r) - lossi_power(y.x_r));
-        y.sum = lossi_w(y.sum + lossi_w(d));
-        if (less.r != LOSSI_NONE) y.sum = lossi_w(y.sum + lossi_term(less.x_r, y.x_r));
-        all = lossi_w(less.rest + less.t_r);
-        y.rest = lossi_w(y.rest + all);
-        d = less.x_r < y.x_r ? (double)y.x_r - (double)less.x_r : 0;
-        y.margins = lossi_w(lossi_w(y.margins + less.margins) + lossi_w(lossi_product(all, d)));
-    }
-    y.folded = state->folded + other->folded;
-    y.x_t = (float)x_t;
-    y.slope = state->slope;
-    y.at_r = state->at_r;
-    y.less_t = state->less_t;
-    y.u = state->u;
-    *state = y;
+    state->folded += less.folded;
+    d = less.sum;
+    if (less.x_r < -FLT_MAX)
+        d *= 0;
+    else if (less.x_r < state->x_r)
+        d *= lossi_exp(lossi_anchor(less.x_r) - lossi_anchor(state->x_r),
+                       lossi_power(less.x_r) - lossi_power(state->x_r));
+    state->sum = lossi_w(state->sum + lossi_w(d));
+    if (less.r != LOSSI_NONE) state->sum = lossi_w(state->sum + lossi_term(less.x_r, state->x_r));
+    all = lossi_w(less.rest + less.t_r);
+    state->rest = lossi_w(state->rest + all);
+    d = less.x_r < state->x_r ? (double)state->x_r - (double)less.x_r : 0;
+    state->margins =
+        lossi_w(lossi_w(state->margins + less.margins) + lossi_w(lossi_product(all, d)));
 }
 #endif
 
@@ -3167,11 +3187,12 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
     const lossi_place *at = &g->at;
     const size_t classes = job->shape.classes;
     const int index = at->q == NULL;
+    const int own = index && (!soft || lossi_target_leads(job));
     size_t greatest[LOSSV_N] = {0}, l;
     g->terms = NULL;
     g->known = 1;
-    g->guess = !soft;
-    g->moved = soft; /* along, a rebase sets it otherwise */
+    g->guess = own;
+    g->moved = !own; /* along, a rebase sets it otherwise */
     lossv_store(g->on, LOSSV_N, lossv_live(at->count));
     for (l = 0; l < LOSSV_N; l++) {
         g->t[l] = g->r[l] = LOSSI_NONE;
@@ -3182,7 +3203,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
         for (l = 0; l < at->count; l++)
             g->t[l] -= job->block; /* of no class, where it is not in here */
     }
-    if (soft && job->finished == NULL && !along)
+    if (!own && job->finished == NULL && !along)
         LOSSI_FN(greatest)(classes, at, at->x, 0, greatest);
     for (l = 0; l < at->count; l++) {
         const losses_partial *const s =
@@ -3195,7 +3216,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
             g->x_r[l] = lossi_anchor(s->x_r) < 0 || lossi_anchor(s->x_r) > 0 ? s->x_r : (float)k;
             if (k >= 300) g->x_r[l] = 299.99f; /* below LOSSI_NEAR, and rounded to the same power */
             if (k <= -300) g->x_r[l] = -299.99f;
-            g->r[l] = soft ? s->r - job->block : g->t[l];
+            g->r[l] = own ? g->t[l] : s->r - job->block;
             g->K[l] = small ? (float)(slope * 1.2676506002282294e30) : 1; /* 2^100 */
             g->K2[l] = small ? LOSSI_TINY : (float)slope;
             g->K3[l] = small ? 0 : (float)(slope - (double)g->K2[l]);
@@ -3205,11 +3226,11 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
         } else {
             g->r[l] = g->t[l] < classes ? g->t[l] : s->folded > 0 ? LOSSI_NONE : 0;
 #if LOSSV_N > 1
-            if (soft && along)
+            if (!own && along)
                 g->r[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, classes);
             else
 #endif
-                if (soft)
+                if (!own)
                 g->r[l] = greatest[l];
             g->x_r[l] = g->r[l] < classes ? at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])]
                                           : s->x_r;
@@ -3230,9 +3251,10 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
     const lossi_place *at = &g->at;
     const size_t classes = job->shape.classes;
     const float *const w = job->weight;
-    float high[3][LOSSV_N], low[3][LOSSV_N], k[LOSSV_N];
+    float high[3][LOSSV_N], low[3][LOSSV_N], k[LOSSV_N], x_z[LOSSV_N];
     size_t l;
     lossv_store(k, LOSSV_N, g->m.k);
+    lossv_store(x_z, LOSSV_N, g->x_z);
     lossv_store(high[0], LOSSV_N, g->sums.S.high);
     lossv_store(low[0], LOSSV_N, g->sums.S.low);
     if (soft) {
@@ -3255,8 +3277,15 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
             y.sum = (double)LOSSI_NAN; /* NaN or inf */
         }
         if (t < classes) y.x_t = at->x[LOSSI_FN(element)(along, at->x_step, l, t)];
-        if (!soft) {
+        if (soft) {
+            const int known = lossi_finite((losses_wide)high[1][l]);
+            y.margins = 2 * ((double)high[1][l] + (known ? (double)low[1][l] : 0));
+        }
+        if (g->guess) {
             if (r < classes && r != t) y.sum += lossi_term(x_r, y.x_r);
+            y.rest = job->uniform * job->all_weight;
+            if (soft && x_r - x_z[l] != 0) y.margins += y.rest * ((double)x_r - (double)x_z[l]);
+            if (soft && x_z[l] < -FLT_MAX) y.margins = (double)LOSSI_INF;
         } else {
             const losses_wide w_r = w != NULL ? (losses_wide)w[r] : 1;
             losses_wide q_r = 0;
@@ -3267,11 +3296,9 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
                      : lossi_finite((losses_wide)high[2][l])
                          ? (double)high[2][l] + (double)low[2][l]
                          : (double)high[2][l];
-            y.margins = 2 * (double)high[1][l];
-            if (lossi_finite((losses_wide)high[1][l])) y.margins += 2 * (double)low[1][l];
-            if (x_r < -FLT_MAX) y.margins = 0; /* the others will tell */
         }
-        lossi_merge_states((losses_partial *)job->states + at->first + l, &y);
+        if (x_r < -FLT_MAX) y.margins = 0; /* the others will tell */
+        lossi_merge_states((losses_partial *)job->states + at->first + l, y);
     }
 }
 #endif
@@ -5401,7 +5428,7 @@ LOSSES_API losses_status losses_partial_merge(losses_partial *states, const loss
     b.data = others;
     b.bytes = a.bytes;
     if (lossi_overlap(a, b)) return LOSSES_BAD_OVERLAP;
-    for (i = 0; i < count; i++) lossi_merge_states(states + i, others + i);
+    for (i = 0; i < count; i++) lossi_merge_states(states + i, others[i]);
     return LOSSES_OK;
 }
 
@@ -5411,61 +5438,49 @@ static double lossi_finish_state(const lossi_call *call, losses_partial *y, size
                                  float gamma)
 {
     const losses_options *const o = &call->options;
-    const int index = t < call->classes, soft = !index || o->label_smoothing > 0;
+    const int index = t < call->classes, own = index && y->r == LOSSI_NONE;
+    const int leads = own || y->r == t;
     const float *const w = gamma > 0 ? o->class_alpha : o->class_weight;
     const double u = (double)(float)lossi_factor(call, i), z = (double)o->z_loss;
-    const double x_r = (double)y->x_r, x_t = (double)y->x_t;
-    double w_t = 0, S, L, A, s, p, loss, lse, Z, all;
-    if (index) w_t = w != NULL ? (double)w[t] : 1;
+    const double smooth = (double)o->label_smoothing;
+    const double x_r = (double)y->x_r, x_t = (double)y->x_t, x = own ? x_t : x_r;
+    const double t_r = own ? smooth / (double)call->classes : y->t_r; /* of the class apart */
+    const double rest = own ? y->rest - t_r : y->rest;
+    double w_t = 0, e = 1, S, L, A, s, p, loss, lse, above, Z, all;
+    if (index) w_t = (w != NULL ? (double)w[t] : 1) * (1 - smooth);
     if (y->x_r < -FLT_MAX) y->sum = (double)LOSSI_NAN; /* all are -inf */
-    y->u = (float)u;
-    y->less_t = 0;
-    if (soft) {
-        const double e = y->sum != y->sum ? 1 : lossi_term(y->x_r, y->x_r);
-        const int leads = y->r == t;
-        w_t *= 1 - (double)o->label_smoothing;
+    if (y->sum == y->sum) e = lossi_term((float)x, y->x_r);
+    all = y->sum + e;
+    if (e > 1e-200) {
         S = y->sum / e;
         L = lossi_log1p(S);
         s = S / (1 + S);
         p = 1 / (1 + S);
-        all = y->sum + e;
-        A = y->rest + y->t_r + w_t;
-        loss = y->margins + A * L + lossi_product(w_t, x_r - x_t);
-        lse = x_r + L;
-        Z = 2 * z * lse;
-        y->at_r = (float)(u * (y->rest + (leads ? 0 : w_t) - A * s + Z * p));
-        if (!leads) y->less_t = (float)(u * w_t);
-    } else {
-        const double e = y->sum != y->sum ? 1 : lossi_term(y->x_t, y->x_r);
-        all = y->sum + e;
-        if (e > 1e-200) {
-            S = y->sum / e;
-            L = lossi_log1p(S);
-            s = S / (1 + S);
-            p = 1 / (1 + S);
-            lse = x_t + L;
-        } else { /* far behind */
-            S = DBL_MAX;
-            lse =
-                lossi_anchor(y->x_r) + lossi_power(y->x_r) * 0.6931471805599453 + lossi_log(all, 0);
-            L = lse - x_t;
-            s = 1;
-            p = 0;
-        }
-        A = w_t;
-        if (gamma > 0) {
-            const double g = (double)gamma,
-                         log_s = S > 1 ? -lossi_log1p(1 / S) : lossi_log(S, 0) - L;
-            A *= (double)o->alpha;
-            A *= s > 0 ? lossi_exp(g * log_s, 0) : s;
-            loss = lossi_product(A, L);
-            A *= 1 + g * (s > 0 ? lossi_product(p, L) / s : 1);
-        } else {
-            loss = lossi_product(A, L);
-        }
-        Z = 2 * z * lse;
-        y->at_r = (float)(u * (Z * p - A * s));
+        lse = x + L;
+        above = x - x_r + L;
+    } else { /* far behind */
+        S = DBL_MAX;
+        lse = lossi_anchor(y->x_r) + lossi_power(y->x_r) * 0.6931471805599453 + lossi_log(all, 0);
+        L = lse - x;
+        s = 1;
+        p = 0;
+        above = lse - x_r;
     }
+    A = rest + t_r + w_t;
+    if (gamma > 0) {
+        const double g = (double)gamma, log_s = S > 1 ? -lossi_log1p(1 / S) : lossi_log(S, 0) - L;
+        A *= (double)o->alpha;
+        A *= s > 0 ? lossi_exp(g * log_s, 0) : s;
+        loss = lossi_product(A, L);
+        A *= 1 + g * (s > 0 ? lossi_product(p, L) / s : 1);
+    } else { /* sum t_c (lse - x_c) */
+        loss = y->margins + lossi_product(rest + t_r, above) + lossi_product(w_t, L);
+        if (!leads) loss += lossi_product(w_t, x_r - x_t);
+    }
+    Z = 2 * z * lse;
+    y->u = (float)u;
+    y->at_r = (float)(u * (rest + (leads ? 0 : w_t) - A * s + Z * p));
+    y->less_t = leads ? 0 : (float)(u * w_t);
     y->slope = u * (A + Z) / all;
     loss += z * lse * lse;
     if (o->log_sum_exp != NULL) o->log_sum_exp[i] = (float)lse;

@@ -27,6 +27,7 @@ typedef struct bench_call {
     bench_output output;
     losses_options options;
     size_t block; /* classes of a block, where partial results are taken instead; or 0 */
+    int parts;    /* the blocks are parts of whole rows, and not each an array of its own */
 } bench_call;
 
 /* One thing to time: run does the work of call and returns its loss, or 0 if it has none. */

@@ -203,29 +203,32 @@ static float *output(const bench_call *call)
     return call->output == BENCH_VALUE ? NULL : bench_data.grad;
 }
 
-/* Rows of cross-entropy or focal in blocks of classes */
+/* Rows of cross-entropy or focal in blocks of classes, each an array of its own or a part of whole rows */
 static losses_status in_blocks(float *loss, float *grad, const float *x, const bench_call *c)
 {
     static losses_partial states[8192];
     const float gamma = c->loss == BENCH_FOCAL ? c->gamma : 0;
-    const size_t classes = c->shape.classes;
+    const size_t classes = c->shape.classes, apart = c->parts ? 1 : c->shape.samples;
     losses_shape s = c->shape;
     losses_block at = {0, classes};
     losses_status status = LOSSES_OK;
     memset(states, 0, s.samples * sizeof *states);
-    s.class_stride = 1;
-    s.sample_stride = classes;
+    if (c->parts) {
+        s.class_stride = 1;
+        s.sample_stride = classes;
+    }
     for (; at.first < classes && status == LOSSES_OK; at.first += c->block) {
         s.classes = classes - at.first < c->block ? classes - at.first : c->block;
-        status = losses_partial_fold(states, x + at.first, c->targets, s, at, gamma, &c->options);
+        status = losses_partial_fold(states, x + apart * at.first, c->targets, s, at, gamma,
+                                     &c->options);
     }
     at.first = 0;
     if (status == LOSSES_OK)
         status = losses_partial_finish(loss, states, c->targets, s, at, gamma, &c->options);
     for (; grad && at.first < classes && status == LOSSES_OK; at.first += c->block) {
         s.classes = classes - at.first < c->block ? classes - at.first : c->block;
-        status = losses_partial_gradient(grad + at.first, states, x + at.first, c->targets, s, at,
-                                         gamma, &c->options);
+        status = losses_partial_gradient(grad + apart * at.first, states, x + apart * at.first,
+                                         c->targets, s, at, gamma, &c->options);
     }
     return status;
 }

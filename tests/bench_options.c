@@ -146,11 +146,16 @@ static void blocks(const char *isa, const char *work, losses_shape shape, FILE *
     bench_draw_targets(shape, 0, 0);
     bench_call base = bench_begin(BENCH_CROSS_ENTROPY, shape, 0, value ? BENCH_VALUE : BENCH_BOTH);
     base.targets = losses_i32(bench_data.i32);
+    if (strstr(work, "smoothed")) base.options.label_smoothing = 0.1f;
     add(value ? "plain call, value" : "plain call, value + gradient", 0, &base);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 6; i++) {
+        const int parts = i / 3;
         char name[48];
-        snprintf(name, sizeof name, "in blocks of %zu", sizes[i]);
-        add(name, value ? GOAL_FOLD : 0, &base)->block = sizes[i];
+        if (sizes[i % 3] == c && parts) continue;
+        snprintf(name, sizeof name, "in blocks of %zu%s", sizes[i % 3], parts ? ", of rows" : "");
+        bench_call *const call = add(name, value && !parts ? GOAL_FOLD : 0, &base);
+        call->block = sizes[i % 3];
+        call->parts = parts;
     }
     measure(isa, work, tsv);
 }
@@ -169,6 +174,7 @@ int bench_options(const char *isa, const char *only, FILE *tsv)
         {"cross-entropy 262144x10", cross_entropy, losses_rows(262144, 10)},
         {"cross-entropy 4x21x256x256", cross_entropy, images},
         {"value in blocks 512x50257", blocks, losses_rows(512, 50257)},
+        {"smoothed value in blocks 512x50257", blocks, losses_rows(512, 50257)},
         {"in blocks 512x50257", blocks, losses_rows(512, 50257)},
         {"value in blocks 64x1000", blocks, losses_rows(64, 1000)},
         {"in blocks 64x1000", blocks, losses_rows(64, 1000)},
