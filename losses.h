@@ -589,8 +589,8 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 
 #if defined(__GNUC__)
 #define LOSSI_ISA(features) __attribute__((target(features)))
-#if defined(LOSSI_FORCE) /* for tests that instrument the code */
-#elif LOSSI_X87          /* the code would be large */
+#if defined(LOSSI_FORCE)                  /* for tests that instrument the code */
+#elif LOSSI_X87 || !defined(__OPTIMIZE__) /* the code would be large */
 #define LOSSI_FORCE static __attribute__((unused))
 #else
 #define LOSSI_FORCE static inline __attribute__((always_inline, unused))
@@ -2799,7 +2799,8 @@ LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
 #endif
 
 /* Reads the targets, and settles the reference classes and their margins. */
-LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, int soft)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
+                                              int soft)
 {
     const lossi_place *at = &g->at;
     const int index = soft != 2 && at->q == NULL;
@@ -2808,9 +2809,7 @@ LOSSI_OP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, i
     int swept = 0;
     g->known = 1;
 #if LOSSV_N > 1
-    if (!along &&
-        job->shape.samples * job->shape.positions > 1 && /* so that of a row none is left */
-        index && !soft && job->weight == NULL && at->count == LOSSV_N &&
+    if (!along && index && !soft && job->weight == NULL && at->count == LOSSV_N &&
         at->x_step <= LOSSV_N * LOSSI_BATCH && !(job->ignored && job->targets.type == LOSSI_I64)) {
         LOSSI_FN(begin_plain)(job, g);
         return;
@@ -2914,7 +2913,8 @@ LOSSI_OP void LOSSI_FN(slopes)(const lossi_job *job, lossv_group *g, const lossv
  *     focal = a s^gamma l,  dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s).
  * Gradient: (A + Z) p_j - t_j with A = sum t_c and Z = 2 z lse; at r, where p_r > 1/2, that is
  * (A - t_r) - A (1 - p_r) + Z p_r with A - t_r summed over the others, so that nothing cancels. */
-LOSSI_OP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, int soft, int focal)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along,
+                                               int soft, int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), half = lossv_set(0.5f);
     const lossv tiny = lossv_set(LOSSI_TINY), on = lossv_load_all(g->on);
@@ -3108,7 +3108,8 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     }
 }
 
-LOSSI_OP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, int along, int soft)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g,
+                                                  int along, int soft)
 {
     const lossi_place *at = &g->at;
     size_t l, i;
@@ -3126,7 +3127,7 @@ LOSSI_OP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, in
 }
 
 /* x - lse */
-LOSSI_OP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int along)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int along)
 {
     const lossi_place *at = &g->at;
     float L_l[LOSSV_N];
@@ -3149,7 +3150,8 @@ LOSSI_OP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int al
 }
 
 /* u_j - e^(a_j) sum_c u_c, with a in x and u in q */
-LOSSI_OP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv_group *g, int along)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(log_softmax_gradient)(const lossi_job *job,
+                                                             const lossv_group *g, int along)
 {
     const lossi_place *at = &g->at;
     size_t l, i;
@@ -3304,11 +3306,18 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
 #endif
 
 /* Takes n groups, step by step, so that what waits in one goes on in another. */
-LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, int along, int soft,
-                                int focal)
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n,
+                                             int along)
 {
+    const int focal = job->loss == LOSSI_FOCAL, plain = job->loss == LOSSI_LOG_SOFTMAX;
+    const int soft = !focal && !plain && (g->at.q != NULL || job->uniform > 0);
+    const int fine = focal ? 1 + (job->gamma > 2) : soft;
     const int sweep = !lossi_in_blocks(job) || g->at.grad == NULL;
     size_t i;
+    if (job->loss == LOSSI_LOG_SOFTMAX_G) {
+        for (i = 0; i < n; i++) LOSSI_FN(log_softmax_gradient)(job, g + i, along);
+        return;
+    }
     for (i = 0; i < n; i++) {
 #ifndef LOSSES_NO_DOUBLE
         if (lossi_in_blocks(job)) {
@@ -3316,10 +3325,10 @@ LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, 
             continue;
         }
 #endif
-        LOSSI_FN(begin)(job, g + i, along, soft);
+        if (plain) g[i].terms = NULL;
+        LOSSI_FN(begin)(job, g + i, along, plain ? 2 : soft);
     }
-    for (i = 0; i < n && sweep; i++)
-        LOSSI_FN(sweep_all)(job, g + i, along, soft, focal ? 1 + (job->gamma > 2) : soft);
+    for (i = 0; i < n && sweep; i++) LOSSI_FN(sweep_all)(job, g + i, along, soft, fine);
     for (i = 0; i < n && sweep; i++) {
 #ifndef LOSSES_NO_DOUBLE
         if (lossi_in_blocks(job)) {
@@ -3327,35 +3336,13 @@ LOSSI_OP void LOSSI_FN(take_as)(const lossi_job *job, lossv_group *g, size_t n, 
             continue;
         }
 #endif
-        LOSSI_FN(finish)(job, g + i, along, soft, focal);
-    }
-    for (i = 0; i < n && g->at.grad != NULL; i++) LOSSI_FN(gradients)(job, g + i, along, soft);
-}
-
-LOSSI_OP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, int along)
-{
-    size_t i;
-    if (job->loss == LOSSI_LOG_SOFTMAX) {
-        for (i = 0; i < n; i++) {
-            g[i].terms = NULL;
-            LOSSI_FN(begin)(job, g + i, along, 2);
-            LOSSI_FN(sweep_all)(job, g + i, along, 0, 0);
+        if (plain)
             LOSSI_FN(log_softmax)(job, g + i, along);
-        }
-    } else if (job->loss == LOSSI_LOG_SOFTMAX_G) {
-        for (i = 0; i < n; i++) LOSSI_FN(log_softmax_gradient)(job, g + i, along);
-    } else if (job->loss == LOSSI_FOCAL) {
-        LOSSI_FN(take_as)(job, g, n, along, 0, 1);
-    } else if (g->at.q != NULL || job->uniform > 0) {
-        LOSSI_FN(take_as)(job, g, n, along, 1, 0);
-    } else {
-        LOSSI_FN(take_as)(job, g, n, along, 0, 0);
+        else
+            LOSSI_FN(finish)(job, g + i, along, soft, focal);
     }
-}
-
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(across)(const lossi_job *job, lossv_group *g, size_t n)
-{
-    LOSSI_FN(take)(job, g, n, 0);
+    for (i = 0; i < n && g->at.grad != NULL && !plain; i++)
+        LOSSI_FN(gradients)(job, g + i, along, soft);
 }
 
 /* Of positions side by side, those from number l on */
@@ -3373,11 +3360,6 @@ LOSSI_OP void LOSSI_FN(group_at)(lossv_group *g, const lossi_place *all, size_t 
 }
 
 #if LOSSV_N > 1
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(along)(const lossi_job *job, lossv_group *g)
-{
-    LOSSI_FN(take)(job, g, 1, 1);
-}
-
 /* Rows, count of them, first the number of the first. */
 LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t count, float *losses)
 {
@@ -3397,7 +3379,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
             g->terms = grad != NULL && count * classes <= LOSSI_TILE ? tile : NULL;
             g->terms_step = classes;
         }
-        LOSSI_FN(along)(job, g);
+        LOSSI_FN(take)(job, g, 1, 1);
         return;
     }
     at.x = tile; /* few classes: turned, so that they lie across */
@@ -3416,7 +3398,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
         g[n].soon_q = rows.q != NULL ? rows.q + (l + most) * row : NULL;
         g[n].soon_step = LOSSV_N;
     }
-    LOSSI_FN(across)(job, g, n);
+    LOSSI_FN(take)(job, g, n, 0);
     for (l = 0; l < count && grad != NULL; l += LOSSV_N) {
         const size_t lanes = lossi_least(count - l, LOSSV_N);
         LOSSI_FN(turn_back)(grad + l * row, row, at.grad + l, most, lanes, classes);
@@ -3785,7 +3767,7 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
         g[n].soon_q = job->q != NULL ? job->q + k + l + LOSSV_N * LOSSI_BATCH : NULL;
         g[n].soon_step = at.step;
     }
-    LOSSI_FN(across)(job, g, n);
+    LOSSI_FN(take)(job, g, n, 0);
 #if LOSSV_N > 1
     for (c = 0; c < classes && at.grad == grad_tile; c++)
         LOSSI_FN(stream_out)(grad + c * at.step, grad_tile + c * wide, count);
@@ -4348,27 +4330,11 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
                              float u, int focal)
 {
     const int64_t target = (int64_t)t;
-    float loss[LOSSV_N], tile[LOSSI_FEW * LOSSV_N];
+    float loss[LOSSV_N];
     lossi_job job = lossi_textbook(focal ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY,
                                    losses_rows(1, classes), losses_i64(&target), grad, x, u);
-    lossv_group g;
-    g.at = lossi_at(&job, 0, classes, 1, 0, loss);
-    g.terms = grad;
-    g.terms_step = classes;
-    g.soon = g.soon_grad = g.soon_q = NULL;
-    g.soon_step = 0;
     job.gamma = gamma;
-    if (classes > LOSSI_FEW) {
-        LOSSI_FN(take_as)(&job, &g, 1, 1, 0, focal);
-        return loss[0];
-    }
-    g.at.x_step = g.at.grad_step = g.terms_step = LOSSV_N; /* as in rows: turned */
-    g.at.x = tile;
-    g.soon = tile;
-    if (grad != NULL) g.at.grad = g.terms = tile;
-    LOSSI_FN(turn)(tile, LOSSV_N, x, classes, 1, classes);
-    LOSSI_FN(take_as)(&job, &g, 1, 0, 0, focal);
-    if (grad != NULL) LOSSI_FN(turn_back)(grad, classes, tile, LOSSV_N, 1, classes);
+    LOSSI_FN(rows)(&job, 0, 1, loss);
     return loss[0];
 }
 
