@@ -1118,9 +1118,7 @@ LOSSI_FORCE void lossi_merge_states(losses_partial *state, losses_partial less)
     }
     state->folded += less.folded;
     d = less.sum;
-    if (less.x_r < -FLT_MAX)
-        d *= 0;
-    else if (less.x_r < state->x_r)
+    if (less.x_r < state->x_r)
         d *= lossi_exp(lossi_anchor(less.x_r) - lossi_anchor(state->x_r),
                        lossi_power(less.x_r) - lossi_power(state->x_r));
     state->sum = lossi_w(state->sum + lossi_w(d));
@@ -5375,7 +5373,6 @@ LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float
     if (status == LOSSES_OK) {
         const int kind = gamma > 0 ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY;
         lossi_job job = lossi_job_of(&call, kind, NULL, NULL, logits, gamma, block.first);
-        job.log_sum_exp = NULL;
         job.states = states;
         job.block = block.first;
         lossi_spread(&job, lossi_use()->softmax, 1);
@@ -5502,7 +5499,6 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
     if (status == LOSSES_OK) {
         lossi_job job =
             lossi_job_of(&call, LOSSI_CROSS_ENTROPY, NULL, grad, logits, 0, block.first);
-        job.log_sum_exp = NULL;
         job.upstream = NULL;
         job.finished = states;
         job.block = block.first;
@@ -5633,8 +5629,10 @@ LOSSES_API losses_status losses_partial_dice_fold(losses_partial_mask *states, c
 LOSSES_API losses_status losses_partial_dice_merge(losses_partial_mask *states,
                                                    const losses_partial_mask *others, size_t count)
 {
-    lossi_span to = {states, 0}, from = {others, 0};
+    lossi_span to, from;
     size_t i;
+    to.data = states;
+    from.data = others;
     if (!lossi_fits(&to.bytes, count, sizeof *states, 0)) return LOSSES_BAD_SHAPE;
     from.bytes = to.bytes;
     if (count > 0 && (states == NULL || others == NULL)) return LOSSES_BAD_POINTER;
@@ -5661,7 +5659,6 @@ LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *s
     status = lossi_check(&call, LOSSI_DICE, loss, NULL, NULL, sizeof *loss, losses_u8(NULL),
                          losses_masks(masks, 0), 0, options);
     if (status != LOSSES_OK) return status;
-    call.counted = 0;
     for (i = 0; i < masks; i++) call.counted += states[i].counted > 0;
     lossi_divide_by(&call, LOSSI_DICE, (losses_wide)call.counted);
     for (i = 0; i < masks; i++) {

@@ -12,3 +12,8 @@ void check_map(const char *set, int which, float *y, const float *x, size_t n)
     while (strcmp(lossi_table[i]->name, set) != 0) i++;
     lossi_table[i]->map(which, y, x, n);
 }
+
+#ifndef LOSSES_NO_DOUBLE
+double check_exp(double x, double k) { return lossi_exp(x, k); }
+double check_log(double u, double rest) { return lossi_log(u, rest); }
+#endif

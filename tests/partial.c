@@ -189,6 +189,7 @@ static void fill(const task *a, int kind)
     for (c = 0; c < CLASSES; c++) weight[c] = below(5) == 0 ? 0 : uniform() * 3;
     for (i = 0; i < n; i++) {
         const float spread = kind == 3 ? 150 : kind == 4 ? 3e30f : below(2) ? 2 : 20;
+        const float near = below(2) ? 290 : -290;
         const size_t t = below(a->shape.classes);
         double sum = 0;
         targets[i] = below(9) == 0 ? -100 : (int32_t)t;
@@ -198,7 +199,7 @@ static void fill(const task *a, int kind)
             *y = bell() * spread;
             if (kind == 1 && c == t) *y += 10 + 60 * uniform();
             if (kind == 2 && below(3) == 0) *y = -INFINITY;
-            if (kind == 5) *y += 290;
+            if (kind == 5) *y = below(5) ? *y + near : near > 0 ? 300 : -300;
             *p = below(2) ? uniform() : 0;
             sum += (double)*p;
         }
@@ -242,7 +243,7 @@ static void one(unsigned seed)
     a.o.reduction = below(3) == 0 ? LOSSES_MEAN : below(2) ? LOSSES_SUM : LOSSES_NONE;
     if (below(2)) a.o.upstream = upstream;
     if (below(4) == 0) a.o.accumulate = 1;
-    if (!a.focal && below(3) == 0) a.o.label_smoothing = below(4) ? 0.1f : 1;
+    if (!a.focal && below(3) == 0) a.o.label_smoothing = below(3) ? 0.1f : below(2) ? 0.4f : 1;
     if (!a.focal && below(4) == 0) a.o.z_loss = 1e-3f;
     if (below(3) == 0) {
         if (a.focal)
@@ -256,6 +257,52 @@ static void one(unsigned seed)
     compare(&a);
     gradient_all(&a, most[below(5)]);
     compare_gradients(&a);
+}
+
+/* e^x 2^k and log u of the states, by the math library */
+static void scalars(void)
+{
+    int i;
+    for (i = 0; i < 4000; i++) {
+        const double x = ((double)uniform() - 0.5) * (i % 2 ? 2 : 600), u = exp(x);
+        const double k = floor(x * 1.44);
+        check_case("e^%a", x);
+        CHECK_NEAR(check_exp(x, 0), u, 0x1p-50 * u);
+        CHECK_NEAR(check_exp(x, -k), ldexp(u, (int)-k), ldexp(0x1p-50 * u, (int)-k));
+        check_case("log %a", u);
+        CHECK_NEAR(check_log(u, 0), log(u), 0x1p-50 * fabs(log(u)));
+        CHECK_NEAR(check_log(u, 0.125), log(u) + 0.125, 0x1p-50 * (fabs(log(u)) + 0.125));
+    }
+    CHECK(check_exp(0, 3) >= 8 && check_exp(0, 3) <= 8 && check_exp(0, 0) >= 1 &&
+          check_exp(0, 0) <= 1);
+    CHECK(check_exp(-2e4, 0) <= 0 && check_exp(0, -1022) <= 0 && check_exp(0, -1021) > 0);
+}
+
+/* Which of two states is merged into which makes no difference, also where their greatest logits are equal. */
+static void either_way(void)
+{
+    static float p[8];
+    losses_partial a[2], b[2];
+    losses_block block = {0, 8};
+    int i, k;
+    memset(p, 0, sizeof p);
+    for (i = 0; i < 200; i++) {
+        float y[8];
+        check_case("two halves, %d", i);
+        for (k = 0; k < 8; k++) y[k] = i % 2 ? (float)below(3) : bell() * 20;
+        memset(a, 0, sizeof a);
+        for (k = 0; k < 2; k++) {
+            block.first = 4u * (unsigned)k;
+            p[5] = 1;
+            CHECK_STATUS(losses_partial_fold(&a[k], y + block.first, losses_f32(p + block.first),
+                                             losses_rows(1, 4), block, 0, NULL),
+                         LOSSES_OK);
+        }
+        memcpy(b, a, sizeof b);
+        CHECK_STATUS(losses_partial_merge(&a[0], &a[1], 1), LOSSES_OK);
+        CHECK_STATUS(losses_partial_merge(&b[1], &b[0], 1), LOSSES_OK);
+        CHECK(memcmp(&a[0], &b[1], offsetof(losses_partial, u)) == 0);
+    }
 }
 
 /* Four equal logits in two blocks: the loss is log 4, the gradient 1/4 and 1/4 - 1. The sum over the others of the
@@ -533,8 +580,10 @@ static void any_bytes(void)
 void test_partial(void)
 {
     unsigned seed;
-    by_hand();
     state = 1;
+    scalars();
+    either_way();
+    by_hand();
     if (!check_finite) any_bytes();
     extremes();
     wrong();
