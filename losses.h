@@ -2808,7 +2808,8 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin)(const lossi_job *job, lossv_group 
     g->known = 1;
 #if LOSSV_N > 1
     if (!along && index && !soft && job->weight == NULL && at->count == LOSSV_N &&
-        at->x_step <= LOSSV_N * LOSSI_BATCH && !(job->ignored && job->targets.type == LOSSI_I64)) {
+        at->x_step <= LOSSV_N * LOSSI_BATCH && job->shape.classes <= LOSSI_EXACT &&
+        !(job->ignored && job->targets.type == LOSSI_I64)) {
         LOSSI_FN(begin_plain)(job, g);
         return;
     }
