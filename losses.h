@@ -2627,7 +2627,9 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             }
             ones[a] = w.ones;
             lows[a] = w.lows;
-            if (soft) margins[a] = w.margins, rest[a] = w.rest, sums[a].rest = w.most_rest;
+            margins[a] = w.margins;
+            rest[a] = w.rest;
+            if (soft) sums[a].rest = w.most_rest;
         }
         if (guess && lossv_any_lt(w.m.most, w.top)) {
             const lossv_view apart = v; /* copies: the others can stay in registers */

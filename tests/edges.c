@@ -1331,12 +1331,14 @@ static void many_positions(void)
                         0,          NULL, 0, 0, NULL, 0,    NULL, NULL};
     losses_report report = {0, 0, 0, 0};
     float loss = 0, want = 0;
+    double all = 0;
     size_t i;
     for (i = 0; i < MANY; i++) {
         t[i] = i % 7 < 3;
         x[2 * i] = -0.25f * (float)(i % 8);
         x[2 * i + 1] = -0.25f * (float)(i % 11);
         want -= weight[t[i]] * x[2 * i + t[i]];
+        all += (double)weight[t[i]];
     }
     o.class_weight = weight;
     o.report = &report;
@@ -1344,6 +1346,7 @@ static void many_positions(void)
     CHECK_STATUS(losses_nll(&loss, NULL, x, losses_u8(t), losses_rows(MANY, 2), &o), LOSSES_OK);
     CHECK(loss == want);
     CHECK(report.counted == MANY);
+    CHECK_NEAR((double)report.denominator, all, 0);
     t[30001] = t[39000] = 2;
     CHECK_STATUS(losses_nll(&loss, NULL, x, losses_u8(t), losses_rows(MANY, 2), &o),
                  LOSSES_BAD_TARGET);
