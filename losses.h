@@ -1344,13 +1344,20 @@ LOSSI_FORCE int lossi_in_blocks(const lossi_job *job)
 #define LOSSI_NAME  "mve"
 #define LOSSI_FN(f) LOSSI_JOIN(lossi_, f, mve)
 #define LOSSI_TARGET
-#define LOSSV_W           4
-#define LOSSV_FUSED       1
-#define lossr             float32x4_t
-#define lossr_set(x)      vdupq_n_f32(x)
+#define LOSSV_W       4
+#define LOSSV_FUSED   1
+#define lossr         float32x4_t
+#define lossr_set(x)  vdupq_n_f32(x)
+#define lossr_part(m) vctp32q((uint32_t)(m))
+#if defined(__clang__)
 #define lossr_load(p)     vldrwq_f32(p)
 #define lossr_store(p, a) vstrwq_f32(p, a)
-#define lossr_part(m)     vctp32q((uint32_t)(m))
+#else /* gcc 12 takes what the intrinsics touch for one float, and other accesses past them */
+typedef float32x4_t lossi_quad __attribute__((aligned(4), may_alias));
+#define lossr_load(p)     (*(const lossi_quad *)(p))
+#define lossr_store(p, a) (*(lossi_quad *)(p) = (a))
+#define lossr_settle()    __asm__ volatile("" ::: "memory")
+#endif
 #define lossr_load_part(p, m, fill) \
     lossr_if(lossr_part(m), vldrwq_z_f32(p, lossr_part(m)), lossr_set(fill))
 #define lossr_store_part(p, m, a) vstrwq_p_f32(p, a, lossr_part(m))
@@ -1686,6 +1693,9 @@ LOSSI_OP lossr LOSSI_FN(where_eq)(lossr a, lossr b, lossr x, lossr y)
 #define lossr_if_eq(a, b, x, y) LOSSI_FN(where_eq)(a, b, x, y)
 #endif
 #endif
+#ifndef lossr_settle
+#define lossr_settle() ((void)0)
+#endif
 #ifndef lossr_if_lt
 #define lossr_if_lt(a, b, x, y) lossr_if(lossr_lt(a, b), x, y)
 #define lossr_if_eq(a, b, x, y) lossr_if(lossr_eq(a, b), x, y)
@@ -1703,6 +1713,7 @@ LOSSI_OP lossv lossv_load_all(const float *p) { LOSSV_EACH(lossr_load(p + i * LO
 LOSSI_OP lossv lossv_load(const float *p, size_t m, float fill)
 {
     if (m >= LOSSV_N) return lossv_load_all(p);
+    lossr_settle();
     {
         LOSSV_EACH(lossr_load_part(p + i * LOSSV_W, (int)m - i * LOSSV_W, fill));
     }
@@ -1714,6 +1725,7 @@ LOSSI_OP void lossv_store(float *p, size_t m, lossv v)
         LOSSV_ALL(lossr_store(p + i * LOSSV_W, v.r[i]))
     } else {
         LOSSV_ALL(lossr_store_part(p + i * LOSSV_W, (int)m - i * LOSSV_W, v.r[i]))
+        lossr_settle();
     }
 }
 #else
@@ -4451,6 +4463,7 @@ static const lossi_kernels lossi_base = {
 #undef lossr_put_quads
 #undef lossr_quads
 #undef lossr_set
+#undef lossr_settle
 #undef lossr_shifted
 #undef lossr_steps
 #undef lossr_store
