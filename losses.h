@@ -1568,6 +1568,11 @@ typedef float LOSSI_FN(unaligned);
 #ifndef LOSSV_WITH /* what is the same for every set */
 #define LOSSI_OP     LOSSI_FORCE LOSSI_TARGET
 #define LOSSI_KERNEL static LOSSI_TARGET
+#if LOSSI_BASE == LOSSI_MVE /* what a row function does not need folds away */
+#define LOSSI_STEP LOSSI_OP
+#else
+#define LOSSI_STEP LOSSI_KERNEL LOSSI_APART
+#endif
 #define LOSSV_LN2    0.69314718f
 #define LOSSV_LN2_HI 0.693359375f /* 10 bits: times an integer up to 2^14 exact */
 #define LOSSV_LN2_LO -2.12194440e-4f
@@ -2811,8 +2816,7 @@ LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
 #endif
 
 /* Reads the targets, and settles the reference classes and their margins. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
-                                              int soft)
+LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, int soft)
 {
     const lossi_place *at = &g->at;
     const int index = soft != 2 && at->q == NULL;
@@ -2926,8 +2930,8 @@ LOSSI_OP void LOSSI_FN(slopes)(const lossi_job *job, lossv_group *g, const lossv
  *     focal = a s^gamma l,  dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s).
  * Gradient: (A + Z) p_j - t_j with A = sum t_c and Z = 2 z lse; at r, where p_r > 1/2, that is
  * (A - t_r) - A (1 - p_r) + Z p_r with A - t_r summed over the others, so that nothing cancels. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along,
-                                               int soft, int focal)
+LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along, int soft,
+                                 int focal)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), half = lossv_set(0.5f);
     const lossv tiny = lossv_set(LOSSI_TINY), on = lossv_load_all(g->on);
@@ -3121,8 +3125,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     }
 }
 
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g,
-                                                  int along, int soft)
+LOSSI_STEP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, int along, int soft)
 {
     const lossi_place *at = &g->at;
     size_t l, i;
@@ -3140,7 +3143,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(gradients)(const lossi_job *job, const lo
 }
 
 /* x - lse */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int along)
+LOSSI_STEP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int along)
 {
     const lossi_place *at = &g->at;
     float L_l[LOSSV_N];
@@ -3163,8 +3166,8 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_
 }
 
 /* u_j - e^(a_j) sum_c u_c, with a in x and u in q */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(log_softmax_gradient)(const lossi_job *job,
-                                                             const lossv_group *g, int along)
+LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv_group *g,
+                                               int along)
 {
     const lossi_place *at = &g->at;
     size_t l, i;
@@ -3319,8 +3322,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
 #endif
 
 /* Takes n groups, step by step, so that what waits in one goes on in another. */
-LOSSI_KERNEL LOSSI_APART void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n,
-                                             int along)
+LOSSI_STEP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, int along)
 {
     const int focal = job->loss == LOSSI_FOCAL, plain = job->loss == LOSSI_LOG_SOFTMAX;
     const int soft = !focal && !plain && (g->at.q != NULL || job->uniform > 0);
@@ -3384,8 +3386,8 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
     lossi_place at = rows;
     lossv_group g[LOSSI_BATCH];
     size_t l, n = 0;
+    g->at = at;
     if (classes > LOSSI_FEW) {
-        g->at = at;
         g->terms = grad;
         g->terms_step = row;
         if (job->accumulate) {
@@ -4343,11 +4345,27 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
                              float u, int focal)
 {
     const int64_t target = (int64_t)t;
-    float loss[LOSSV_N];
+    float loss[LOSSV_N], tile[LOSSI_FEW * LOSSV_N];
     lossi_job job = lossi_textbook(focal ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY,
                                    losses_rows(1, classes), losses_i64(&target), grad, x, u);
+    lossv_group g;
+    g.at = lossi_at(&job, 0, classes, 1, 0, loss);
+    g.terms = grad;
+    g.terms_step = classes;
+    g.soon = g.soon_grad = g.soon_q = NULL;
+    g.soon_step = 0;
     job.gamma = gamma;
-    LOSSI_FN(rows)(&job, 0, 1, loss);
+    if (classes > LOSSI_FEW) {
+        LOSSI_FN(take)(&job, &g, 1, 1);
+        return loss[0];
+    }
+    g.at.x_step = g.at.grad_step = g.terms_step = LOSSV_N; /* as in rows: turned */
+    g.at.x = tile;
+    g.soon = tile;
+    if (grad != NULL) g.at.grad = g.terms = tile;
+    LOSSI_FN(turn)(tile, LOSSV_N, x, classes, 1, classes);
+    LOSSI_FN(take)(&job, &g, 1, 0);
+    if (grad != NULL) LOSSI_FN(turn_back)(grad, classes, tile, LOSSV_N, 1, classes);
     return loss[0];
 }
 
