@@ -4570,7 +4570,7 @@ static losses_status lossi_measure(losses_shape *shape, size_t *extent)
     }
     if ((c == 1 || shape->class_stride >= m) && (n == 1 || shape->sample_stride >= row))
         return LOSSES_OK;
-    if ((n == 1 || shape->sample_stride >= m) && (c == 1 || shape->class_stride >= column))
+    if ((n == 1 || shape->sample_stride >= m) && shape->class_stride >= column)
         return LOSSES_OK;
     return LOSSES_BAD_SHAPE;
 }
