@@ -1285,7 +1285,14 @@ static void late_and_many(void)
 static void greatest_anywhere(size_t classes, size_t step)
 {
     float *const x = malloc(classes * sizeof *x), *const grad = malloc(classes * sizeof *x);
+    float *const none = malloc(classes * sizeof *x);
+    int32_t target;
+    losses_options o = {LOSSES_SUM, 0,    0, 0, 0,    NULL, NULL, 0,   0,
+                        0,          NULL, 0, 0, NULL, 0,    NULL, NULL};
     size_t i, k;
+    for (i = 0; i < classes; i++) none[i] = 0;
+    o.class_weight = none;
+    o.z_loss = 0.5f;
     for (k = 1; k < classes; k += step) {
         float loss;
         int held = 1;
@@ -1300,9 +1307,21 @@ static void greatest_anywhere(size_t classes, size_t step)
         CHECK(held);
         CHECK_ULP(grad[0], -1, 32);
         CHECK_ULP(grad[k], 1, 32);
+        /* the z-loss alone: lse = 1, its gradient 2 z lse p, p_t = e^-41; the others have none */
+        for (i = 0; i < classes; i++) x[i] = -200;
+        target = k == 5 ? 0 : 5;
+        x[target] = -40;
+        x[k] = 1;
+        CHECK_STATUS(
+            losses_cross_entropy(&loss, grad, x, losses_i32(&target), losses_rows(1, classes), &o),
+            LOSSES_OK);
+        CHECK_ULP(loss, 0.5, 4);
+        CHECK_ULP(grad[target], 1.5628821893349888e-18, 32);
+        CHECK_ULP(grad[k], 1, 32);
     }
     free(x);
     free(grad);
+    free(none);
 }
 
 /* u_j - e^a_j (u_0 + u_1), where e^a_1 is nothing, which is what a float beside u_1 cannot show */
@@ -1413,6 +1432,7 @@ void test_edges(void)
     tiny_target();
     with_log_sum_exp();
     late_and_many();
+    greatest_anywhere(31, 1);
     greatest_anywhere(130, 1);
     greatest_anywhere(800, 7);
     greatest_anywhere(2000, 31);
