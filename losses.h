@@ -3269,7 +3269,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
     const lossi_place *at = &g->at;
     const size_t classes = job->shape.classes;
     const float *const w = job->weight;
-    float high[3][LOSSV_N], low[3][LOSSV_N], k[LOSSV_N], x_z[LOSSV_N];
+    float high[3][LOSSV_N] = {{0}}, low[3][LOSSV_N] = {{0}}, k[LOSSV_N], x_z[LOSSV_N];
     size_t l;
     lossv_store(k, LOSSV_N, g->m.k);
     lossv_store(x_z, LOSSV_N, g->x_z);
@@ -4570,8 +4570,7 @@ static losses_status lossi_measure(losses_shape *shape, size_t *extent)
     }
     if ((c == 1 || shape->class_stride >= m) && (n == 1 || shape->sample_stride >= row))
         return LOSSES_OK;
-    if ((n == 1 || shape->sample_stride >= m) && shape->class_stride >= column)
-        return LOSSES_OK;
+    if ((n == 1 || shape->sample_stride >= m) && shape->class_stride >= column) return LOSSES_OK;
     return LOSSES_BAD_SHAPE;
 }
 

@@ -388,6 +388,10 @@ static void not_a_number(void)
     {
         problem p;
         losses_partial_mask s[1] = {{0, 0, 0, 0, 0, 0}};
+        struct {
+            losses_partial_mask s;
+            float loss[2];
+        } behind = {{0, 0, 0, 0, 0, 0}, {77, 77}};
         float loss = 77;
         memset(&p, 0, sizeof p);
         check_case("nothing counted");
@@ -396,6 +400,11 @@ static void not_a_number(void)
         CHECK(loss == 0 && report.counted == 0 && report.sum == 0);
         CHECK_STATUS(losses_partial_dice(&loss, NULL, 0, NULL), LOSSES_OK);
         CHECK(loss == 0);
+        /* the loss right behind the state, or in its end */
+        CHECK_STATUS(losses_partial_dice(behind.loss, &behind.s, 1, NULL), LOSSES_OK);
+        CHECK(behind.loss[0] == 0);
+        CHECK_STATUS(losses_partial_dice((float *)(void *)&behind.s.factor + 1, &behind.s, 1, NULL),
+                     LOSSES_BAD_OVERLAP);
         p.options.nan_if_empty = 1;
         CHECK_STATUS(losses_partial_dice(&loss, s, 1, &p.options), LOSSES_OK);
         CHECK(isnan(loss));
