@@ -2600,7 +2600,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     w.m = *margin;
     for (a = 0; a < parts; a++) {
         sums[a].S.high = sums[a].S.low = zero;
-        if (soft) sums[a].margins = sums[a].rest = sums[a].S;
+        sums[a].margins = sums[a].rest = sums[a].S;
     }
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
     for (begin = 0; begin < v.blocks; begin = end) {
@@ -4570,7 +4570,7 @@ static losses_status lossi_measure(losses_shape *shape, size_t *extent)
     }
     if ((c == 1 || shape->class_stride >= m) && (n == 1 || shape->sample_stride >= row))
         return LOSSES_OK;
-    if ((n == 1 || shape->sample_stride >= m) && shape->class_stride >= column) return LOSSES_OK;
+    if (shape->sample_stride >= m && shape->class_stride >= column) return LOSSES_OK;
     return LOSSES_BAD_SHAPE;
 }
 
