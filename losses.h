@@ -2303,6 +2303,12 @@ LOSSI_OP lossv LOSSI_FN(mark)(const size_t *r, size_t begin)
     return lossv_load_all(mark);
 }
 
+/* The lane of class r in block i, along; -1 where it is in another */
+LOSSI_OP lossv LOSSI_FN(mark_along)(size_t r, size_t i)
+{
+    return lossv_set(i == r / LOSSV_N ? (float)(int32_t)(r % LOSSV_N) : -1.f);
+}
+
 /* The class numbers of a block less `begin`, along; the block's number, across */
 LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
 {
@@ -2517,7 +2523,8 @@ typedef struct lossv_walk {
     lossv_pair most_rest;                                          /* and of rest over the groups */
     lossv top;                                                     /* its greatest logit */
     lossv half_z, mark, number;
-    float *kept; /* where its logits are kept, or NULL */
+    float *kept;           /* where its logits are kept, or NULL */
+    size_t begin, skipped; /* numbers of its first and, along, of that which was taken before it */
 } lossv_walk;
 
 /* One block of a sweep, of n lanes, which has r only where it is marked.
@@ -2531,8 +2538,7 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     lossv s, t = raw, e, low, sum, error;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
     if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
-    if (w->kept != NULL)
-        lossv_store(w->kept, LOSSV_N, raw), w->kept += LOSSV_N * (along ? LOSSV_SUMS : 1);
+    if (w->kept != NULL) lossv_store(w->kept + (i - w->begin) * LOSSV_N, LOSSV_N, raw);
     w->top = lossv_greater(raw, w->top);
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
     t = LOSSI_FN(term)(t, &w->m, &s, &low);
@@ -2562,7 +2568,8 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
         w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
         if (v->q != NULL) {
             w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
-            if ((along ? i / LOSSV_SUMS : i) % 4 == 3)
+            if ((along && (marked || i + LOSSV_SUMS == w->skipped)) ||
+                (along ? i / LOSSV_SUMS : i) % 4 == 3)
                 lossv_accumulate(&w->most_rest, w->rest), w->rest = zero;
         }
     }
@@ -2592,7 +2599,8 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                LOSSV_N]; /* logits of the group, where terms replace them */
     const int guess = g->guess, keep = guess && v.terms == v.x;
     const size_t parts = along ? LOSSV_SUMS : 1;
-    size_t i, a, begin, end, full, block, r0 = along ? g->r[l] : 0;
+    size_t i, a, begin, end, whole, first, r0 = along ? g->r[l] : 0;
+    int own;
     lossv ones[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
     lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
     lossv_walk w;
@@ -2607,24 +2615,28 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
         end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
         w.top = lossv_set(-LOSSI_INF);
-        full = lossi_least(v.full, end);
-        block = r0 / LOSSV_N; /* has r */
-        if (block < begin || block >= full) block = end;
+        whole = lossi_least(v.full - v.full % parts, end);
+        first = r0 / (LOSSV_N * parts) * parts; /* r is there or, in a part, where it would be */
+        own = first >= begin && first < whole;
+        w.begin = begin;
         for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
             w.ones = w.second = w.third = w.fourth = w.rests = w.lows = w.margins = w.rest = zero;
             if (soft) w.most_rest = sums[a].rest;
-            w.kept = keep ? kept + a * LOSSV_N : NULL;
+            w.kept = keep ? kept : NULL;
+            w.skipped = first + a;
             i = begin + a;
             if (along) {
                 w.number = LOSSI_FN(number)(1, 0);
-                for (; i < end; i += parts) {
-                    size_t stop = full;
-                    if (block >= i && (block - i) % LOSSV_SUMS == 0)
-                        stop = lossi_least(block, full);
-                    for (; i < stop; i += parts)
-                        LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 0, i, LOSSV_N);
-                    if (i >= end) break;
-                    w.mark = lossv_set(i == r0 / LOSSV_N ? (float)(int32_t)(r0 % LOSSV_N) : -1.f);
+                if (own) { /* first, so that no loop ends where r happens to be */
+                    w.mark = LOSSI_FN(mark_along)(r0, w.skipped);
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, w.skipped, LOSSV_N);
+                }
+                if (own && first == begin) i += parts;
+                for (; i < whole; i += i + parts == w.skipped ? 2 * parts : parts)
+                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 0, i, LOSSV_N);
+                i = whole + a;
+                if (i < end) {
+                    w.mark = LOSSI_FN(mark_along)(r0, i);
                     LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, i, LOSSV_LANES(i));
                 }
             } else {
@@ -3321,6 +3333,46 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
 }
 #endif
 
+#if LOSSV_N > 1
+/* A sweep has no time for what the kind of loss does not need. */
+LOSSI_STEP void LOSSI_FN(sweep_plain)(const lossi_job *job, lossv_group *g, int along)
+{
+    LOSSI_FN(sweep_all)(job, g, along, 0, 0);
+}
+
+LOSSI_STEP void LOSSI_FN(sweep_fine)(const lossi_job *job, lossv_group *g, int along)
+{
+    LOSSI_FN(sweep_all)(job, g, along, 0, 1);
+}
+
+LOSSI_STEP void LOSSI_FN(sweep_finest)(const lossi_job *job, lossv_group *g, int along)
+{
+    LOSSI_FN(sweep_all)(job, g, along, 0, 2);
+}
+
+LOSSI_STEP void LOSSI_FN(sweep_soft)(const lossi_job *job, lossv_group *g, int along)
+{
+    LOSSI_FN(sweep_all)(job, g, along, 1, 1);
+}
+#endif
+
+LOSSI_OP void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along, int soft,
+                                 int fine)
+{
+#if LOSSV_N == 1
+    LOSSI_FN(sweep_all)(job, g, along, soft, fine);
+#else
+    if (soft)
+        LOSSI_FN(sweep_soft)(job, g, along);
+    else if (fine == 0)
+        LOSSI_FN(sweep_plain)(job, g, along);
+    else if (fine == 1)
+        LOSSI_FN(sweep_fine)(job, g, along);
+    else
+        LOSSI_FN(sweep_finest)(job, g, along);
+#endif
+}
+
 /* Takes n groups, step by step, so that what waits in one goes on in another. */
 LOSSI_STEP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, int along)
 {
@@ -3343,7 +3395,7 @@ LOSSI_STEP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, i
         if (plain) g[i].terms = NULL;
         LOSSI_FN(begin)(job, g + i, along, plain ? 2 : soft);
     }
-    for (i = 0; i < n && sweep; i++) LOSSI_FN(sweep_all)(job, g + i, along, soft, fine);
+    for (i = 0; i < n && sweep; i++) LOSSI_FN(sweep_as)(job, g + i, along, soft, fine);
     for (i = 0; i < n && sweep; i++) {
 #ifndef LOSSES_NO_DOUBLE
         if (lossi_in_blocks(job)) {
@@ -3388,12 +3440,10 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
     size_t l, n = 0;
     g->at = at;
     if (classes > LOSSI_FEW) {
-        g->terms = grad;
-        g->terms_step = row;
-        if (job->accumulate) {
-            g->terms = grad != NULL && count * classes <= LOSSI_TILE ? tile : NULL;
-            g->terms_step = classes;
-        }
+        const size_t wide = (classes + LOSSV_N - 1) / LOSSV_N * LOSSV_N;
+        const int fits = count * wide <= LOSSI_TILE;
+        g->terms = grad == NULL || (job->accumulate && !fits) ? NULL : fits ? tile : grad;
+        g->terms_step = fits ? wide : row;
         LOSSI_FN(take)(job, g, 1, 1);
         return;
     }
