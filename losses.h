@@ -2386,33 +2386,6 @@ LOSSI_KERNEL LOSSI_APART size_t LOSSI_FN(greatest_along)(const float *x, size_t 
 }
 #endif
 
-/* Target terms w_c q'_c of the classes in block i, but for the target of an index */
-LOSSI_OP lossv LOSSI_FN(target_terms)(const lossi_job *job, const lossi_place *at, int along,
-                                      const float *q, size_t i)
-{
-    const size_t m = LOSSV_LANES(i);
-    lossv t = lossv_set((float)job->uniform);
-    if (q != NULL)
-        t = lossv_fma(lossv_load(q + LOSSV_AT(i, at->step), m, 0), lossv_set((float)job->keep), t);
-    if (job->weight != NULL)
-        t = lossv_mul(t, along ? lossv_load(job->weight + i * LOSSV_N, m, 0)
-                               : lossv_set(job->weight[i]));
-    return along && m < LOSSV_N ? lossv_mul(t, lossv_live(m)) : t;
-}
-
-/* Minus those times u, with keep = u (1 - e) and uniform = u e / C */
-LOSSI_OP lossv LOSSI_FN(less_targets)(const lossi_job *job, const lossi_place *at, int along,
-                                      const float *q, size_t i, lossv keep, lossv uniform)
-{
-    const size_t m = LOSSV_LANES(i);
-    lossv t = uniform;
-    if (q != NULL) t = lossv_once(lossv_load(q + LOSSV_AT(i, at->step), m, 0), keep, t);
-    if (job->weight != NULL)
-        t = lossv_mul(t, along ? lossv_load(job->weight + i * LOSSV_N, m, 0)
-                               : lossv_set(job->weight[i]));
-    return lossv_sub(lossv_set(0), t);
-}
-
 /* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t + *rest) */
 LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s, lossv *rest)
 {
@@ -2427,6 +2400,8 @@ typedef struct lossv_view {
     size_t x_step, step, grad_step, terms_step, blocks, full;
     const float *soon, *soon_grad, *soon_q; /* what comes into use soon, or NULL */
     size_t soon_step;
+    const float *weight;
+    lossv keep, uniform; /* 1 - e, e / C */
 } lossv_view;
 
 LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g, int along,
@@ -2438,7 +2413,7 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
     const size_t soon = at->x_step > classes ? at->x_step * (LOSSI_SOON / classes + 1) : LOSSI_SOON;
     lossv_view v;
     v.x = at->x + row * at->x_step;
-    v.q = soft && at->q != NULL ? at->q + row * at->step : NULL;
+    v.q = soft > 1 ? at->q + row * at->step : NULL;
     v.terms = g->terms != NULL ? g->terms + row * g->terms_step : NULL;
     v.grad = at->grad != NULL ? at->grad + row * at->grad_step : NULL;
     v.x_step = along ? (size_t)LOSSV_N : at->x_step;
@@ -2451,7 +2426,33 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
     v.soon_grad = !along ? g->soon_grad : v.grad != NULL && v.terms != v.x ? v.grad + soon : NULL;
     v.soon_q = !along ? g->soon_q : v.q != NULL ? v.q + soon : NULL;
     v.soon_step = along ? (size_t)LOSSV_N : g->soon_step;
+    v.weight = job->weight;
+    v.keep = lossv_set((float)job->keep);
+    v.uniform = lossv_set((float)job->uniform);
     return v;
+}
+
+/* Target terms w_c q'_c of the classes in block i, but for the target of an index */
+LOSSI_OP lossv LOSSI_FN(target_terms)(const lossv_view *v, int along, int soft, size_t i, size_t n)
+{
+    lossv t = v->uniform;
+    if (soft > 1) t = lossv_fma(lossv_load(v->q + i * v->step, n, 0), v->keep, t);
+    if (v->weight != NULL)
+        t = lossv_mul(t,
+                      along ? lossv_load(v->weight + i * LOSSV_N, n, 0) : lossv_set(v->weight[i]));
+    return along && n < LOSSV_N ? lossv_mul(t, lossv_live(n)) : t;
+}
+
+/* Minus those times u, with keep = u (1 - e) and uniform = u e / C */
+LOSSI_OP lossv LOSSI_FN(less_targets)(const lossv_view *v, int along, int soft, size_t i, size_t n,
+                                      lossv keep, lossv uniform)
+{
+    lossv t = uniform;
+    if (soft > 1) t = lossv_once(lossv_load(v->q + i * v->step, n, 0), keep, t);
+    if (v->weight != NULL)
+        t = lossv_mul(t,
+                      along ? lossv_load(v->weight + i * LOSSV_N, n, 0) : lossv_set(v->weight[i]));
+    return lossv_sub(lossv_set(0), t);
 }
 
 /* The sweep meets a logit too far above the reference in blocks from `from` on: r becomes the class of
@@ -2530,9 +2531,8 @@ typedef struct lossv_walk {
 /* One block of a sweep, of n lanes, which has r only where it is marked.
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. Next to one
  * large term many small ones would be lost, each less than half an ulp. */
-LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_job *job,
-                                const lossi_place *at, int along, int soft, int fine, int marked,
-                                size_t i, size_t n)
+LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, int soft, int fine,
+                                int marked, size_t i, size_t n)
 {
     const lossv zero = lossv_set(0), raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
     lossv s, t = raw, e, low, sum, error;
@@ -2563,10 +2563,10 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, const lossi_
     if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
-        const lossv c = LOSSI_FN(target_terms)(job, at, along, v->q, i);
-        if (v->q != NULL) LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
+        const lossv c = LOSSI_FN(target_terms)(v, along, soft, i, n);
+        if (soft > 1) LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
         w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
-        if (v->q != NULL) {
+        if (soft > 1) {
             w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
             if ((along && (marked || i + LOSSV_SUMS == w->skipped)) ||
                 (along ? i / LOSSV_SUMS : i) % 4 == 3)
@@ -2629,23 +2629,22 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 w.number = LOSSI_FN(number)(1, 0);
                 if (own) { /* first, so that no loop ends where r happens to be */
                     w.mark = LOSSI_FN(mark_along)(r0, w.skipped);
-                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, w.skipped, LOSSV_N);
+                    LOSSI_FN(walk_on)(&w, &v, 1, soft, fine, 1, w.skipped, LOSSV_N);
                 }
                 if (own && first == begin) i += parts;
                 for (; i < whole; i += i + parts == w.skipped ? 2 * parts : parts)
-                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 0, i, LOSSV_N);
+                    LOSSI_FN(walk_on)(&w, &v, 1, soft, fine, 0, i, LOSSV_N);
                 i = whole + a;
                 if (i < end) {
                     w.mark = LOSSI_FN(mark_along)(r0, i);
-                    LOSSI_FN(walk_on)(&w, &v, job, at, 1, soft, fine, 1, i, LOSSV_LANES(i));
+                    LOSSI_FN(walk_on)(&w, &v, 1, soft, fine, 1, i, LOSSV_LANES(i));
                 }
             } else {
                 w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
                 w.number = LOSSI_FN(number)(0, begin - chunk);
                 for (; i < end && i < v.full; i++)
-                    LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_N);
-                for (; i < end; i++)
-                    LOSSI_FN(walk_on)(&w, &v, job, at, 0, soft, fine, 1, i, LOSSV_LANES(i));
+                    LOSSI_FN(walk_on)(&w, &v, 0, soft, fine, 1, i, LOSSV_N);
+                for (; i < end; i++) LOSSI_FN(walk_on)(&w, &v, 0, soft, fine, 1, i, LOSSV_LANES(i));
             }
             if (along && fine < 2)
                 w.ones = lossv_add(lossv_add(w.ones, w.second), lossv_add(w.third, w.fourth));
@@ -2687,7 +2686,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             y->S.low = lossv_add(y->S.low, lows[a]);
             lossv_accumulate(&y->S, ones[a]);
             if (soft) lossv_accumulate(&y->margins, margins[a]);
-            if (soft && v.q != NULL) lossv_accumulate(&y->rest, rest[a]);
+            if (soft > 1) lossv_accumulate(&y->rest, rest[a]);
         }
     }
     *margin = w.m;
@@ -2707,11 +2706,12 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
         const size_t count = alone ? g->at.count : LOSSV_N;
         float anchor[LOSSV_N], base[LOSSV_N], low[LOSSV_N], sums[6][LOSSV_N];
         const lossv zero = lossv_set(0);
+        const size_t kinds = (size_t)soft + 1; /* of sums */
         size_t l, i;
         lossv_store(anchor, LOSSV_N, g->m.anchor);
         lossv_store(base, LOSSV_N, g->m.base);
         lossv_store(low, LOSSV_N, g->m.low);
-        for (i = 0; i < (soft ? 6 : 2) && alone; i++) lossv_store(sums[i], LOSSV_N, zero);
+        for (i = 0; i < 2 * kinds && alone; i++) lossv_store(sums[i], LOSSV_N, zero);
         for (l = 0; l < count; l++) {
             const size_t guessed = g->r[l];
             lossv_pair y[3][LOSSV_SUMS];
@@ -2739,7 +2739,7 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
                 y[0][0].high = y[0][0].low = zero;
                 if (soft) y[1][0] = y[2][0] = y[0][0];
             }
-            for (i = 0; i < (soft ? 3 : 1); i++) {
+            for (i = 0; i < kinds; i++) {
                 if (alone) {
                     LOSSI_FN(fold)(y[i], sums[2 * i] + l, sums[2 * i + 1] + l);
                     continue;
@@ -2750,8 +2750,9 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
 #endif
             }
         }
+        if (soft == 1) g->sums.rest.high = g->sums.rest.low = zero;
         if (g->moved) g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
-        for (i = 0; i < (soft ? 3 : 1); i++) {
+        for (i = 0; i < kinds; i++) {
             lossv_pair *const y = i == 0 ? &g->sums.S : i == 1 ? &g->sums.margins : &g->sums.rest;
             if (alone) {
                 y->high = lossv_load_all(sums[2 * i]);
@@ -2831,19 +2832,21 @@ LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
 LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along, int soft)
 {
     const lossi_place *at = &g->at;
-    const int index = soft != 2 && at->q == NULL;
+    const int index = soft < 2;
+    /* the target is a good guess if it has half of the weight */
+    const losses_wide all = job->uniform * job->all_weight, own = job->keep + 2 * job->uniform;
     float each[LOSSV_N];
     size_t greatest[LOSSV_N], l;
     int swept = 0;
-    g->known = 1;
 #if LOSSV_N > 1
-    if (!along && index && !soft && job->weight == NULL && at->count == LOSSV_N &&
+    if (!along && index && job->weight == NULL && (!soft || own >= all) && at->count == LOSSV_N &&
         at->x_step <= LOSSV_N * LOSSI_BATCH && job->shape.classes <= LOSSI_EXACT &&
         !(job->ignored && job->targets.type == LOSSI_I64)) {
         LOSSI_FN(begin_plain)(job, g);
-        return;
+        if (!soft || !lossv_any_lt(g->x_t, lossv_set(-FLT_MAX))) return;
     }
 #endif
+    g->known = 1;
     lossv_store(g->on, LOSSV_N, lossv_live(at->count));
     if (!index || at->count < LOSSV_N)
         for (l = 0; l < LOSSV_N; l++) g->t[l] = g->r[l] = 0, g->x_r[l] = 0;
@@ -2867,14 +2870,11 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
     lossv_store(g->u, LOSSV_N,
                 job->upstream != NULL ? lossv_load(job->upstream + at->first, at->count, 0)
                                       : lossv_set(job->factor));
-    if (soft) { /* the target is a good guess if it has half of the weight */
-        const losses_wide all = job->uniform * job->all_weight;
+    if (soft) {
         for (l = 0; l < at->count; l++) {
             const losses_wide w_t =
                 index && job->weight != NULL ? (losses_wide)job->weight[g->t[l]] : 1;
-            if (!(g->on[l] > 0) ||
-                (index && (job->keep + 2 * job->uniform) * w_t >= all && g->x_r[l] >= -FLT_MAX))
-                continue;
+            if (!(g->on[l] > 0) || (index && own * w_t >= all && g->x_r[l] >= -FLT_MAX)) continue;
 #if LOSSV_N > 1
             if (along)
                 g->r[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, job->shape.classes);
@@ -3092,7 +3092,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
                 y = lossv_once(
                     y, K2,
                     lossv_fma(y, K3,
-                              LOSSI_FN(less_targets)(job, at, along, v.q, i, keep, uniform)));
+                              LOSSI_FN(less_targets)(&v, along, soft, i, LOSSV_N, keep, uniform)));
             else
                 y = lossv_mul(y, K2);
             if (!along) y = lossv_if_eq(mark, number, g_r, y), number = lossv_add(number, one);
@@ -3116,7 +3116,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
         if (soft)
             y = lossv_once(
                 y, K2,
-                lossv_fma(y, K3, LOSSI_FN(less_targets)(job, at, along, v.q, i, keep, uniform)));
+                lossv_fma(y, K3, LOSSI_FN(less_targets)(&v, along, soft, i, n, keep, uniform)));
         else
             y = lossv_mul(y, K2);
         if (!along) {
@@ -3184,7 +3184,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
     const lossi_place *at = &g->at;
     size_t l, i;
     for (l = 0; l < (along ? at->count : 1); l++) {
-        const lossv_view v = LOSSI_FN(view_of)(job, g, along, 1, l);
+        const lossv_view v = LOSSI_FN(view_of)(job, g, along, 2, l);
         lossv_pair total[LOSSV_SUMS];
         lossv U, s, t;
         for (i = 0; i < LOSSV_SUMS; i++) total[i].high = total[i].low = lossv_set(0);
@@ -3350,9 +3350,14 @@ LOSSI_STEP void LOSSI_FN(sweep_finest)(const lossi_job *job, lossv_group *g, int
     LOSSI_FN(sweep_all)(job, g, along, 0, 2);
 }
 
-LOSSI_STEP void LOSSI_FN(sweep_soft)(const lossi_job *job, lossv_group *g, int along)
+LOSSI_STEP void LOSSI_FN(sweep_smooth)(const lossi_job *job, lossv_group *g, int along)
 {
     LOSSI_FN(sweep_all)(job, g, along, 1, 1);
+}
+
+LOSSI_STEP void LOSSI_FN(sweep_soft)(const lossi_job *job, lossv_group *g, int along)
+{
+    LOSSI_FN(sweep_all)(job, g, along, 2, 1);
 }
 #endif
 
@@ -3362,8 +3367,10 @@ LOSSI_OP void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along
 #if LOSSV_N == 1
     LOSSI_FN(sweep_all)(job, g, along, soft, fine);
 #else
-    if (soft)
+    if (soft > 1)
         LOSSI_FN(sweep_soft)(job, g, along);
+    else if (soft)
+        LOSSI_FN(sweep_smooth)(job, g, along);
     else if (fine == 0)
         LOSSI_FN(sweep_plain)(job, g, along);
     else if (fine == 1)
@@ -3377,8 +3384,8 @@ LOSSI_OP void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along
 LOSSI_STEP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, int along)
 {
     const int focal = job->loss == LOSSI_FOCAL, plain = job->loss == LOSSI_LOG_SOFTMAX;
-    const int soft = !focal && !plain && (g->at.q != NULL || job->uniform > 0);
-    const int fine = focal ? 1 + (job->gamma > 2) : soft;
+    const int soft = focal || plain ? 0 : g->at.q != NULL ? 2 : job->uniform > 0;
+    const int fine = focal ? 1 + (job->gamma > 2) : soft > 0;
     const int sweep = !lossi_in_blocks(job) || g->at.grad == NULL;
     size_t i;
     if (job->loss == LOSSI_LOG_SOFTMAX_G) {
