@@ -2427,8 +2427,8 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
     v.soon_q = !along ? g->soon_q : v.q != NULL ? v.q + soon : NULL;
     v.soon_step = along ? (size_t)LOSSV_N : g->soon_step;
     v.weight = job->weight;
-    v.keep = lossv_set((float)job->keep);
-    v.uniform = lossv_set((float)job->uniform);
+    v.keep = lossv_set(soft > 1 ? (float)job->keep : 0);
+    v.uniform = lossv_set(soft ? (float)job->uniform : 0);
     return v;
 }
 
@@ -2800,12 +2800,13 @@ LOSSI_OP lossv_pair LOSSI_FN(unscaled)(lossv_pair a)
 }
 
 #if LOSSV_N > 1
-/* The same as below for LOSSV_N positions of a tile and nothing special, without touching each lane. */
-LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
+/* The same as below for LOSSV_N positions of a tile and nothing special, without touching each lane; returns
+ * the class weights of the targets. */
+LOSSI_OP lossv LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossi_place *at = &g->at;
-    lossv on = one, x = zero, number = zero;
+    lossv on = one, x = zero, w = one, number = zero;
     size_t i;
     g->mark = LOSSI_FN(integers)(job->targets, at->first);
     if (job->ignored) {
@@ -2814,17 +2815,19 @@ LOSSI_OP void LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
     }
     for (i = 0; i < job->shape.classes; i++) {
         x = lossv_if_eq(g->mark, number, lossv_load_all(at->x + i * at->x_step), x);
+        if (job->weight != NULL) w = lossv_if_eq(g->mark, number, lossv_set(job->weight[i]), w);
         number = lossv_add(number, one);
     }
     g->known = g->moved = 0;
     g->guess = 1;
-    g->w = lossv_set((float)job->keep * job->alpha);
+    g->w = lossv_mul(lossv_set((float)job->keep * job->alpha), w);
     g->x_t = g->x_z = x;
     lossv_store(g->on, LOSSV_N, on);
     lossv_store(g->u, LOSSV_N,
                 job->upstream != NULL ? lossv_load_all(job->upstream + at->first)
                                       : lossv_set(job->factor));
     g->m = LOSSI_FN(margin_at)(x);
+    return w;
 }
 #endif
 
@@ -2833,17 +2836,19 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
 {
     const lossi_place *at = &g->at;
     const int index = soft < 2;
-    /* the target is a good guess if it has half of the weight */
-    const losses_wide all = job->uniform * job->all_weight, own = job->keep + 2 * job->uniform;
+    /* the target is a good guess if it has half of the weight, as it has from this class weight on */
+    const float lead = (float)(job->uniform * job->all_weight / (job->keep + 2 * job->uniform));
     float each[LOSSV_N];
     size_t greatest[LOSSV_N], l;
     int swept = 0;
 #if LOSSV_N > 1
-    if (!along && index && job->weight == NULL && (!soft || own >= all) && at->count == LOSSV_N &&
-        at->x_step <= LOSSV_N * LOSSI_BATCH && job->shape.classes <= LOSSI_EXACT &&
-        !(job->ignored && job->targets.type == LOSSI_I64)) {
-        LOSSI_FN(begin_plain)(job, g);
-        if (!soft || !lossv_any_lt(g->x_t, lossv_set(-FLT_MAX))) return;
+    if (!along && index && at->count == LOSSV_N && at->x_step <= LOSSV_N * LOSSI_BATCH &&
+        job->shape.classes <= LOSSI_EXACT && !(job->ignored && job->targets.type == LOSSI_I64)) {
+        const lossv w = LOSSI_FN(begin_plain)(job, g);
+        if (soft && job->weight != NULL) LOSSI_FN(know)(g);
+        if (!soft ||
+            !(lossv_any_lt(w, lossv_set(lead)) || lossv_any_lt(g->x_t, lossv_set(-FLT_MAX))))
+            return;
     }
 #endif
     g->known = 1;
@@ -2872,9 +2877,8 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
                                       : lossv_set(job->factor));
     if (soft) {
         for (l = 0; l < at->count; l++) {
-            const losses_wide w_t =
-                index && job->weight != NULL ? (losses_wide)job->weight[g->t[l]] : 1;
-            if (!(g->on[l] > 0) || (index && own * w_t >= all && g->x_r[l] >= -FLT_MAX)) continue;
+            const float w_t = index && job->weight != NULL ? job->weight[g->t[l]] : 1.f;
+            if (!(g->on[l] > 0) || (index && w_t >= lead && g->x_r[l] >= -FLT_MAX)) continue;
 #if LOSSV_N > 1
             if (along)
                 g->r[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, job->shape.classes);
