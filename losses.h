@@ -3443,7 +3443,8 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
 {
     const size_t classes = job->shape.classes, row = job->shape.sample_stride;
     const size_t most = LOSSV_N * LOSSI_BATCH;
-    float tile[LOSSI_TILE], q_tile[LOSSI_TILE], grad_tile[LOSSI_TILE];
+    float tile[3 * LOSSI_TILE], *const q_tile = tile + LOSSI_TILE,
+                                       *const grad_tile = q_tile + LOSSI_TILE;
     const lossi_place rows = lossi_at(job, first * row, row, count, first, losses);
     float *const grad = rows.grad;
     lossi_place at = rows;
@@ -3452,7 +3453,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
     g->at = at;
     if (classes > LOSSI_FEW) {
         const size_t wide = (classes + LOSSV_N - 1) / LOSSV_N * LOSSV_N;
-        const int fits = count * wide <= LOSSI_TILE;
+        const int fits = count * wide <= (job->accumulate ? 3 : 1) * LOSSI_TILE;
         g->terms = grad == NULL || (job->accumulate && !fits) ? NULL : fits ? tile : grad;
         g->terms_step = fits ? wide : row;
         LOSSI_FN(take)(job, g, 1, 1);
@@ -3863,7 +3864,10 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     size_t i = job->from, n, m, count;
 #if LOSSV_N > 1
     if (s.positions == 1 && (s.class_stride == 1 || s.classes == 1)) {
-        const size_t fit = lossi_least(LOSSI_NEARBY / s.classes, LOSSV_N);
+        /* what is added to needs room for terms elsewhere */
+        const int apart = job->accumulate && s.classes <= LOSSI_TILE;
+        const size_t fit = lossi_least(
+            apart ? 3 * LOSSI_TILE / (s.classes + LOSSV_N) : LOSSI_NEARBY / s.classes, LOSSV_N);
         const size_t rows = s.classes <= LOSSI_FEW ? most : fit > 0 ? fit : 1;
         for (; i < job->to; i += count) {
             count = lossi_least(job->to - i, rows);
