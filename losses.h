@@ -3388,10 +3388,12 @@ LOSSI_OP void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along
 LOSSI_STEP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, int along)
 {
     const int focal = job->loss == LOSSI_FOCAL, plain = job->loss == LOSSI_LOG_SOFTMAX;
-    const int soft = focal || plain ? 0 : g->at.q != NULL ? 2 : job->uniform > 0;
-    const int fine = focal ? 1 + (job->gamma > 2) : soft > 0;
     const int sweep = !lossi_in_blocks(job) || g->at.grad == NULL;
+    int soft = job->uniform > 0, fine;
     size_t i;
+    if (g->at.q != NULL) soft = 2;
+    if (focal || plain) soft = 0;
+    fine = focal ? 1 + (job->gamma > 2) : soft > 0;
     if (job->loss == LOSSI_LOG_SOFTMAX_G) {
         for (i = 0; i < n; i++) LOSSI_FN(log_softmax_gradient)(job, g + i, along);
         return;

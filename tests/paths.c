@@ -236,10 +236,11 @@ static void wide_shapes(void)
     seed = 21;
     for (i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         for (k = 0; k < KINDS; k++) {
-            for (time = 0; time < (check_quick ? 1 : 4); time++) {
+            for (time = 0; time < (check_quick ? 2 : 6); time++) {
                 p.loss = (kind)k;
                 p.shape = losses_images(shapes[i][0], shapes[i][1], shapes[i][2]);
                 fill(&p);
+                p.options.accumulate = time % 2;
                 check_problem(&p, 3);
             }
         }
