@@ -54,9 +54,10 @@
  *             alignment, and for any integer type of the targets. What a position gets does not
  *             depend on what else is in the call: alone or in a batch, the bits are the same.
  *   exact     Values are within 4 ulp and gradients within 32 ulp of the exact result for the
- *             given float inputs, also where the model is confident. Where the terms of a gradient
- *             cancel (smoothing, probability targets, z_loss) it is within 4 * 2^-24 of the
- *             largest term instead, all that multiplies p_j being one term. A position's loss above FLT_MAX is +inf.
+ *             given float inputs, also where the model is confident; focal losses with gamma above 10
+ *             within gamma / 4 ulp more. Where the terms of a gradient cancel (smoothing, probability
+ *             targets, z_loss) it is within 4 * 2^-24 of the largest term instead, all that
+ *             multiplies p_j being one term. A position's loss above FLT_MAX is +inf.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses),
  *             element (sigmoid losses) or mask (dice) and in the reduced value, nowhere else; so does
  *             +inf in a softmax, or a position that is all -inf. A -inf logit has probability 0. NaN
@@ -3389,8 +3390,9 @@ LOSSI_STEP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, i
 {
     const int focal = job->loss == LOSSI_FOCAL, plain = job->loss == LOSSI_LOG_SOFTMAX;
     const int sweep = !lossi_in_blocks(job) || g->at.grad == NULL;
-    int soft = job->uniform > 0, fine;
+    int soft = 0, fine;
     size_t i;
+    if (job->uniform > 0) soft = 1;
     if (g->at.q != NULL) soft = 2;
     if (focal || plain) soft = 0;
     fine = focal ? 1 + (job->gamma > 2) : soft > 0;

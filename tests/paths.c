@@ -247,6 +247,30 @@ static void wide_shapes(void)
     }
 }
 
+/* The power magnifies what is lost of a single term. */
+static void steep_focal(void)
+{
+    problem p;
+    size_t i, bad = 0;
+    seed = 22;
+    p.loss = FOCAL;
+    p.shape = losses_rows(4000, 2);
+    fill(&p);
+    memset(&p.options, 0, sizeof p.options);
+    p.options.reduction = LOSSES_NONE;
+    p.gamma = 10;
+    for (i = 0; i < 8000; i++) logits_d[i] = (double)(logits[i] = draw_float(-3, 3));
+    for (i = 0; i < 4000; i++) labels[i] = (int32_t)draw(2);
+    check_case("focal, gamma 10, two classes");
+    CHECK_STATUS(refer(&p, losses_d, NULL, logits_d), LOSSES_OK);
+    CHECK_STATUS(solve(&p, losses, NULL, logits), LOSSES_OK);
+    for (i = 0; i < 4000; i++) {
+        const double off = fabs((double)losses[i] - losses_d[i]);
+        bad += !(off <= 4 * ldexp(1, ilogb(losses_d[i]) - 23));
+    }
+    CHECK(bad == 0);
+}
+
 void test_paths(void)
 {
     problem p;
@@ -286,5 +310,6 @@ void test_paths(void)
         }
     }
     wide_shapes();
+    steep_focal();
 }
 #endif
