@@ -2684,8 +2684,13 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         }
         for (a = 0; a < parts; a++) {
             lossv_sums *const y = sums + a;
-            y->S.low = lossv_add(y->S.low, lows[a]);
-            lossv_accumulate(&y->S, ones[a]);
+            if (begin == 0) {
+                y->S.high = ones[a];
+                y->S.low = lows[a];
+            } else {
+                y->S.low = lossv_add(y->S.low, lows[a]);
+                lossv_accumulate(&y->S, ones[a]);
+            }
             if (soft) lossv_accumulate(&y->margins, margins[a]);
             if (soft > 1) lossv_accumulate(&y->rest, rest[a]);
         }
@@ -4005,7 +4010,7 @@ LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, s
         y.z = lossv_mul(y.sign, y.z);
     }
     y.e = lossv_mul(high, lossv_set(LOSSV_1_B));
-    y.inverse = lossv_div(one, lossv_add(one, y.e));
+    y.inverse = lossv_div(one, lossv_fma(high, lossv_set(LOSSV_1_B), one));
     y.small = lossv_mul(high, y.inverse);
     large = lossv_mul(y.inverse, lossv_set(LOSSV_B));
     y.wrong = lossv_if_lt(y.z, zero, y.small, large);
