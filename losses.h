@@ -2529,6 +2529,16 @@ typedef struct lossv_walk {
     size_t begin, skipped; /* numbers of its first and, along, of that which was taken before it */
 } lossv_walk;
 
+/* Four sums, in turn, so that few are added in a row */
+LOSSI_OP void LOSSI_FN(add_in_turn)(lossv_walk *w, lossv s)
+{
+    s = lossv_add(w->ones, s);
+    w->ones = w->second;
+    w->second = w->third;
+    w->third = w->fourth;
+    w->fourth = s;
+}
+
 /* One block of a sweep, of n lanes, which has r only where it is marked.
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. Next to one
  * large term many small ones would be lost, each less than half an ulp. */
@@ -2544,12 +2554,8 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
     if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
     t = LOSSI_FN(term)(t, &w->m, &s, &low);
     e = lossv_fma(s, t, s);
-    if (along && fine < 2) { /* few are added in a row: four sums, in turn */
-        sum = lossv_add(w->ones, fine ? s : e);
-        w->ones = w->second;
-        w->second = w->third;
-        w->third = w->fourth;
-        w->fourth = sum;
+    if (along && fine < 2) {
+        LOSSI_FN(add_in_turn)(w, fine ? s : e);
         if (fine) w->rests = lossv_fma(s, t, w->rests);
     } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
         sum = lossv_add(w->ones, e);
@@ -2640,6 +2646,9 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                     w.mark = LOSSI_FN(mark_along)(r0, i);
                     LOSSI_FN(walk_on)(&w, &v, 1, soft, fine, 1, i, LOSSV_LANES(i));
                 }
+#if LOSSV_SUMS > 1 /* these lanes of a block of sixteen have no class */
+                if (i >= end && whole < end && fine < 2) LOSSI_FN(add_in_turn)(&w, zero);
+#endif
             } else {
                 w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
                 w.number = LOSSI_FN(number)(0, begin - chunk);
