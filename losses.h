@@ -772,6 +772,7 @@ typedef struct lossi_kernels {
 #define LOSSI_LONG LOSSI_POWER(17u) /* pixels up to which a mask is taken whole */
 #endif
 #define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
+#define LOSSI_RUN    128   /* elements that a float sums */
 #define LOSSI_SOON   4096  /* floats ahead that are asked for */
 #ifndef LOSSI_EXACT
 #define LOSSI_EXACT LOSSI_POWER(24u) /* integers below are exact in float */
@@ -1542,7 +1543,7 @@ typedef float LOSSI_FN(unaligned);
 #else
 #define LOSSV_N     16
 #define LOSSV_ONES  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0
-#define LOSSV_STRIP 128 /* elements at a time */
+#define LOSSV_STRIP 256 /* elements at a time */
 #define LOSSI_BATCH 4   /* groups of positions at a time */
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define LOSSV_SUMS  1
@@ -2011,10 +2012,16 @@ LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns,
         }
 }
 
+/* floats from a multiple of LOSSV_N floats to a place */
+LOSSI_OP size_t LOSSI_FN(behind)(const float *place)
+{
+    return (uintptr_t)place % (LOSSV_N * sizeof(float)) / sizeof(float);
+}
+
 /* n floats to where they are not soon wanted */
 LOSSI_OP void LOSSI_FN(stream_out)(float *to, const float *from, size_t n)
 {
-    const size_t behind = (uintptr_t)to % (LOSSV_N * sizeof(float)) / sizeof(float);
+    const size_t behind = LOSSI_FN(behind)(to);
     size_t i = behind > 0 ? lossi_least(n, LOSSV_N - behind) : 0;
     if (i > 0) lossv_store(to, i, lossv_load(from, i, 0));
     for (; n - i >= LOSSV_N; i += LOSSV_N) lossv_stream(to + i, lossv_load_all(from + i));
@@ -3820,8 +3827,9 @@ LOSSI_OP float LOSSI_FN(mask)(float *grad, const float *x, losses_targets target
 #endif
 
 /* Positions of one sample side by side: count of them, first the number of the first, k where it starts.
- * Where the classes are not too many they are read into a tile first, and a large gradient leaves from
- * one: planes that lie a power of two apart share few lines of the caches. */
+ * Where the classes are not too many they are read into a tile first, the terms replace them there, and a
+ * large gradient leaves from it: planes that lie a power of two apart share few lines of the caches. The
+ * value alone passes over the classes too seldom for a tile of many to pay. */
 LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first, size_t count,
                                    float *losses)
 {
@@ -3841,18 +3849,19 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
         return;
     }
 #else
-    float tile[2 * LOSSI_TILE], grad_tile[2 * LOSSI_TILE];
+    float tile[4 * LOSSI_TILE];
     const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
     size_t c;
-    if (classes * wide <= 2 * LOSSI_TILE) {
+    if (classes * wide <= (size_t)(grad != NULL ? 4 : 2) * LOSSI_TILE) {
         for (c = 0; c < classes; c++)
             for (l = 0; l < count; l += LOSSV_N)
                 lossv_store(tile + c * wide + l, LOSSV_N,
                             lossv_load(at.x + c * at.step + l, count - l, 0));
         at.x = tile;
         at.x_step = wide;
-        terms = grad != NULL ? grad_tile : NULL;
-        if (terms != NULL && job->stream) at.grad = grad_tile, at.grad_step = wide;
+        terms = grad != NULL ? tile : NULL;
+        if (terms != NULL && job->stream && at.step % LOSSV_N == 0 && LOSSI_FN(behind)(grad) == 0)
+            at.grad = tile, at.grad_step = wide;
     }
 #endif
     for (l = 0; l < count; l += LOSSV_N, n++) {
@@ -3864,8 +3873,8 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
     }
     LOSSI_FN(take)(job, g, n, 0);
 #if LOSSV_N > 1
-    for (c = 0; c < classes && at.grad == grad_tile; c++)
-        LOSSI_FN(stream_out)(grad + c * at.step, grad_tile + c * wide, count);
+    for (c = 0; c < classes && at.grad == tile; c++)
+        LOSSI_FN(stream_out)(grad + c * at.step, tile + c * wide, count);
 #else
     if (plain) *losses = LOSSI_FN(plain)(job, k, first); /* the above was for log_sum_exp */
 #endif
@@ -3877,7 +3886,7 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     const losses_shape s = job->shape;
     const int losing =
         !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !lossi_in_blocks(job);
-    const size_t most = LOSSV_N * LOSSI_BATCH;
+    size_t most = LOSSV_N * LOSSI_BATCH;
     float losses[LOSSV_N * LOSSI_BATCH];
     size_t i = job->from, n, m, count;
 #if LOSSV_N > 1
@@ -3896,9 +3905,18 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     }
 #endif
     if (i >= job->to) return;
+#if LOSSV_N > 1
+    if (job->grad != NULL && s.classes <= 4 * LOSSI_TILE / LOSSV_N) /* what a tile can hold */
+        most = lossi_least(most, 4 * LOSSI_TILE / s.classes / LOSSV_N * LOSSV_N);
+#endif
     for (n = i / s.positions, m = i % s.positions; i < job->to; i += count) {
-        count = lossi_least(lossi_least(s.positions - m, most), job->to - i);
-        LOSSI_FN(pixels)(job, n * s.sample_stride + m, i, count, losses);
+        const size_t k = n * s.sample_stride + m;
+        count = most;
+#if LOSSV_N > 1
+        if (job->grad != NULL) count -= LOSSI_FN(behind)(job->grad + k); /* to a multiple of it */
+#endif
+        count = lossi_least(lossi_least(s.positions - m, count), job->to - i);
+        LOSSI_FN(pixels)(job, k, i, count, losses);
         if (losing) lossi_take(job, i, losses, count);
         m += count;
         if (m == s.positions) m = 0, n++;
@@ -3936,7 +3954,7 @@ typedef struct lossv_strip {
     float log[LOSSV_STRIP];                    /* log(1 + e) */
     float power[LOSSV_STRIP];                  /* focal: B m^gamma */
     float t[LOSSV_STRIP], on[LOSSV_STRIP];     /* on: where some may be off */
-    float grad[LOSSV_STRIP];                   /* on its way past the caches */
+    float bump[LOSSV_STRIP];                   /* dice: B p (1-p), where grad is added to */
 } lossv_strip;
 
 /* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
@@ -3978,13 +3996,11 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
                                  size_t i, size_t n, int lows, int logs, int some)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
-    const float *const x = at->x + i, *soon = job->stream || at->grad == NULL ? x : at->grad + i;
+    const float *const x = at->x + i;
     size_t k;
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
         lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, p, e, rest;
-        LOSSI_PREFETCH(x + k + LOSSI_SOON);
-        LOSSI_PREFETCH(soon + k + LOSSI_SOON);
         if (some) d = lossv_if_eq(lossv_load_all(y->on + k), one, d, zero);
         p = lossv_exp_rest(lossv_nabs(d), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s, &rest);
         e = lossv_fma(s, p, s);
@@ -4044,15 +4060,17 @@ LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv log, lossv c_ne
 /* Binary cross-entropy of a block; *slope is its gradient times u. What may be too small for a float goes
  * through B, so that the product with u, or of log(1 + e) = e with a weight, is rounded once, at the end. */
 LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, lossv w, lossv wb,
-                                lossv u, int hard, lossv *slope)
+                                lossv u, int hard, int plain, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), unit = lossv_set(LOSSV_1_B);
     lossv c, l, far = zero; /* the part of l that is linear in x */
     if (hard) {
-        c = lossv_if_eq(y->t, zero, w, wb);
+        c = plain ? one : lossv_if_eq(y->t, zero, w, wb);
         *slope = lossv_mul(lossv_if_lt(y->z, zero, y->small, y->inverse), lossv_mul(c, u));
         *slope = lossv_mul(*slope, lossv_mul(y->sign, lossv_if_lt(y->z, zero, unit, one)));
-        l = LOSSI_FN(times)(c, lossv_add(log, lossv_max(y->z, zero)));
+        l = lossv_add(log, lossv_max(y->z, zero));
+        if (plain) return l;
+        l = LOSSI_FN(times)(c, l);
     } else {
         const lossv negative = lossv_mul(wb, y->t);
         const lossv positive = lossv_mul(w, lossv_sub(one, y->t));
@@ -4104,13 +4122,15 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
     const lossv negative = lossv_sub(one, y->t), weight = lossv_set(alpha < 0 ? 1 : alpha);
     const lossv other = lossv_set(alpha < 0 ? 1 : 1 - alpha), g = lossv_set(gamma);
     lossv_pair p, e;
-    lossv a, bce, v;
+    lossv a, c, bce, v; /* c = a u, with the sign of a hard target */
     if (hard) {
+        const lossv q = lossv_mul(y->e, y->inverse); /* s(-|z|) */
         bce = lossv_add(log, lossv_max(y->z, zero));
-        v = lossv_mul(lossv_mul(g, y->right), small);
-        v = lossv_fma(y->wrong, small, LOSSI_FN(times)(v, bce));
-        v = lossv_mul(v, y->sign);
+        v = lossv_mul(g, lossv_if_lt(y->z, zero, y->inverse, q)); /* 0 where bce is infinite */
+        v = lossv_fma(v, lossv_min(lossv_set(FLT_MAX), bce),
+                      lossv_if_lt(y->z, zero, q, y->inverse));
         a = lossv_if_eq(y->t, zero, other, weight);
+        c = lossv_if_eq(y->t, zero, lossv_mul(other, u), lossv_sub(zero, lossv_mul(weight, u)));
     } else {
         const lossv c1 = lossv_if_lt(y->z, zero, y->t, negative),
                     c2 = lossv_if_lt(y->z, zero, negative, y->t);
@@ -4129,11 +4149,12 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
         p.high = lossv_fma(p.low, small, p.high);
         v = lossv_once(v, lossv_if_eq(v, zero, lossv_min(lossv_set(FLT_MAX), bce), bce), p.high);
         a = alpha < 0 ? one : lossv_fma(y->t, weight, lossv_mul(negative, other));
+        c = lossv_mul(a, u);
     }
-    *slope = lossv_mul(lossv_mul(lossv_mul(P, v), lossv_mul(a, u)), small);
+    *slope = lossv_mul(lossv_mul(lossv_mul(P, v), c), small);
     if (hard && lossv_any_lt(bce, lossv_set(LOSSI_TINY))) { /* v = (1 + gamma) e there, too small */
-        v = lossv_mul(lossv_mul(lossv_add(one, g), y->small), y->sign);
-        v = lossv_mul(lossv_mul(lossv_mul(lossv_mul(P, lossv_mul(a, u)), v), small), small);
+        v = lossv_mul(lossv_add(one, g), y->small);
+        v = lossv_mul(lossv_mul(lossv_mul(lossv_mul(P, c), v), small), small);
         *slope = lossv_if_lt(bce, lossv_set(LOSSI_TINY), v, *slope);
     }
     /* 1 / B after the product where that is small, before it where it is large */
@@ -4149,11 +4170,11 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
     return at->step == 1 ? lossv_load(weight + at->plane + i, m, 0) : lossv_set(weight[at->plane]);
 }
 
-/* A strip of a sigmoid loss, n elements from number i on; part: the sum of its losses, which stand in log.
- * plain: hard targets that all count, whole blocks, and no option. */
+/* A strip of a sigmoid loss, n elements from number i on, whose losses are added to total, or to large
+ * what a float might not hold. plain: hard targets that all count, whole blocks, and no option. */
 LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
                                       lossv_strip *strip, float *grad, size_t i, size_t n,
-                                      int focal, int plain, lossv *part)
+                                      int focal, int plain, lossv_pair *total, lossi_sum *large)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
@@ -4162,8 +4183,7 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
     const float *const positive = plain ? NULL : job->positive;
     const float *const upstream = plain ? NULL : job->upstream;
     const float gamma = job->gamma, alpha = job->alpha, factor = job->factor;
-    size_t k;
-    for (k = 0; k < LOSSV_SUMS; k++) part[k] = zero;
+    size_t k, from, to, a;
     LOSSI_FN(strip_at)(strip, job, at, i, n, focal ? 1 + (gamma > 2) : 0, 1, some);
     for (k = 0; k < n && focal; k += LOSSV_N) {
         const lossv_elements y =
@@ -4171,32 +4191,46 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
         const lossv high = lossv_load_all(strip->high + k), low = lossv_load_all(strip->low + k);
         lossv_store(strip->power + k, LOSSV_N, LOSSI_FN(focal_factor)(&y, high, low, gamma, hard));
     }
-    for (k = 0; k < n; k += LOSSV_N) {
-        const size_t m = some ? n - k : LOSSV_N;
-        const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
-        const lossv high = lossv_load_all(strip->high + k), log = lossv_load_all(strip->log + k);
-        const lossv u =
-            upstream != NULL ? lossv_load(upstream + at->first + i + k, m, 0) : lossv_set(factor);
-        lossv slope, l;
-        if (focal) {
-            const lossv power = lossv_load_all(strip->power + k);
-            const lossv low = lossv_load_all(strip->low + k);
-            l = LOSSI_FN(sigmoid_focal)(&y, high, low, log, power, alpha, gamma, u, hard, &slope);
-        } else {
-            const lossv w = LOSSI_FN(weights_at)(weight, at, i + k, m);
-            const lossv b = LOSSI_FN(weights_at)(positive, at, i + k, m);
-            l = LOSSI_FN(binary)(&y, high, log, w, lossv_mul(w, b), u, hard, &slope);
+    for (from = 0; from < n; from = to) {
+        lossv part[LOSSV_SUMS];
+        int much = 0;
+        to = n - from > LOSSI_RUN ? from + LOSSI_RUN : n;
+        for (a = 0; a < LOSSV_SUMS; a++) part[a] = zero;
+        for (k = from; k < to; k += LOSSV_N) {
+            const size_t m = some ? n - k : LOSSV_N;
+            const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
+            const lossv high = lossv_load_all(strip->high + k),
+                        log = lossv_load_all(strip->log + k);
+            const lossv u = upstream != NULL ? lossv_load(upstream + at->first + i + k, m, 0)
+                                             : lossv_set(factor);
+            lossv slope, l;
+            if (focal) {
+                const lossv power = lossv_load_all(strip->power + k);
+                const lossv low = lossv_load_all(strip->low + k);
+                l = LOSSI_FN(sigmoid_focal)(&y, high, low, log, power, alpha, gamma, u, hard,
+                                            &slope);
+            } else {
+                const lossv w = LOSSI_FN(weights_at)(weight, at, i + k, m);
+                const lossv b = LOSSI_FN(weights_at)(positive, at, i + k, m);
+                l = LOSSI_FN(binary)(&y, high, log, w, lossv_mul(w, b), u, hard, plain, &slope);
+            }
+            if (some) {
+                l = lossv_if_eq(y.on, one, l, zero);
+                slope = lossv_if_eq(y.on, one, slope, zero);
+            }
+            part[k / LOSSV_N % LOSSV_SUMS] = lossv_add(part[k / LOSSV_N % LOSSV_SUMS], l);
+            lossv_store(strip->log + k, LOSSV_N, l);
+            if (!plain && at->loss != NULL) lossv_store(at->loss + i + k, m, l);
+            if (grad == NULL) continue;
+            if (!plain && job->accumulate) slope = lossv_add(lossv_load(grad + k, m, 0), slope);
+            lossv_store(grad + k, m, slope);
         }
-        if (some) {
-            l = lossv_if_eq(y.on, one, l, zero);
-            slope = lossv_if_eq(y.on, one, slope, zero);
+        for (a = 0; a < LOSSV_SUMS; a++) much |= lossv_any_lt(lossv_set(1.2089258e24f), part[a]);
+        if (much) { /* 2^80: a float might not hold the sum */
+            for (k = from; k < to; k++) lossi_add(large, (losses_wide)strip->log[k]);
+            for (a = 0; a < LOSSV_SUMS; a++) part[a] = zero;
         }
-        part[k / LOSSV_N % LOSSV_SUMS] = lossv_add(part[k / LOSSV_N % LOSSV_SUMS], l);
-        lossv_store(strip->log + k, LOSSV_N, l);
-        if (!plain && at->loss != NULL) lossv_store(at->loss + i + k, m, l);
-        if (grad == NULL) continue;
-        if (!plain && job->accumulate) slope = lossv_add(lossv_load(grad + k, m, 0), slope);
-        lossv_store(grad + k, m, slope);
+        for (a = 0; a < LOSSV_SUMS; a++) lossv_accumulate(total + a, part[a]);
     }
 }
 
@@ -4208,27 +4242,16 @@ LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at
     lossv_strip strip;
     lossv_pair total[LOSSV_SUMS];
     lossi_sum large = {0, 0}, sum;
-    size_t i, k, a;
+    size_t i, a;
     for (a = 0; a < LOSSV_SUMS; a++) total[a].high = total[a].low = lossv_set(0);
     strip.on[0] = strip.low[0] = strip.power[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
-        float *const grad = job->stream ? strip.grad : at->grad != NULL ? at->grad + i : NULL;
-        lossv part[LOSSV_SUMS];
-        int much = 0;
+        float *const grad = at->grad != NULL ? at->grad + i : NULL;
         if (plain && n % LOSSV_N == 0)
-            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1, part);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1, total, &large);
         else
-            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0, part);
-#if LOSSV_N > 1
-        if (job->stream) LOSSI_FN(stream_out)(at->grad + i, grad, n);
-#endif
-        for (a = 0; a < LOSSV_SUMS; a++) much |= lossv_any_lt(lossv_set(1.2089258e24f), part[a]);
-        if (much) { /* 2^80: a float might not hold the sum */
-            for (k = 0; k < n; k++) lossi_add(&large, (losses_wide)strip.log[k]);
-            for (a = 0; a < LOSSV_SUMS; a++) part[a] = lossv_set(0);
-        }
-        for (a = 0; a < LOSSV_SUMS; a++) lossv_accumulate(total + a, part[a]);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0, total, &large);
     }
     sum = LOSSI_FN(sum)(total);
     lossi_add(&sum, large.high);
@@ -4246,27 +4269,30 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
     const int hard = plain || at->q == NULL;
     const int some = !plain && (n % LOSSV_N != 0 || job->ignored);
     lossv V_part[LOSSV_SUMS], I_part[LOSSV_SUMS];
-    size_t k, a;
-    for (a = 0; a < LOSSV_SUMS; a++) V_part[a] = I_part[a] = zero;
+    size_t k, from, to, a;
     LOSSI_FN(strip_at)(strip, job, at, i, n, 0, 0, some);
-    for (k = 0; k < n; k += LOSSV_N) {
-        const size_t m = some ? n - k : LOSSV_N;
-        const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
-        lossv right = lossv_mul(y.t, hard ? y.right : y.wrong), wrong = y.wrong;
-        if (!hard) wrong = lossv_fma(y.t, y.right, lossv_mul(lossv_sub(one, y.t), y.wrong));
-        if (some) {
-            right = lossv_if_eq(y.on, one, right, zero);
-            wrong = lossv_if_eq(y.on, one, wrong, zero);
+    for (from = 0; from < n; from = to) {
+        to = n - from > LOSSI_RUN ? from + LOSSI_RUN : n;
+        for (a = 0; a < LOSSV_SUMS; a++) V_part[a] = I_part[a] = zero;
+        for (k = from; k < to; k += LOSSV_N) {
+            const size_t m = some ? n - k : LOSSV_N;
+            const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
+            lossv right = lossv_mul(y.t, hard ? y.right : y.wrong), wrong = y.wrong;
+            if (!hard) wrong = lossv_fma(y.t, y.right, lossv_mul(lossv_sub(one, y.t), y.wrong));
+            if (some) {
+                right = lossv_if_eq(y.on, one, right, zero);
+                wrong = lossv_if_eq(y.on, one, wrong, zero);
+            }
+            a = k / LOSSV_N % LOSSV_SUMS;
+            I_part[a] = lossv_add(I_part[a], right);
+            V_part[a] = lossv_add(V_part[a], wrong);
+            if (bump != NULL)
+                lossv_store(bump + k, m, lossv_mul(y.small, lossv_mul(y.inverse, y.sign)));
         }
-        a = k / LOSSV_N % LOSSV_SUMS;
-        I_part[a] = lossv_add(I_part[a], right);
-        V_part[a] = lossv_add(V_part[a], wrong);
-        if (bump != NULL)
-            lossv_store(bump + k, m, lossv_mul(y.small, lossv_mul(y.inverse, y.sign)));
-    }
-    for (a = 0; a < LOSSV_SUMS; a++) {
-        lossv_accumulate(I + a, I_part[a]);
-        lossv_accumulate(V + a, V_part[a]);
+        for (a = 0; a < LOSSV_SUMS; a++) {
+            lossv_accumulate(I + a, I_part[a]);
+            lossv_accumulate(V + a, V_part[a]);
+        }
     }
 }
 
@@ -4316,7 +4342,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, cons
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
         float *const to = at->grad + i;
-        float *const bump = stored ? to : strip.grad;
+        float *const bump = stored ? to : strip.bump;
         if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
         if (plain && stored && !some) { /* nothing to look at in each block */
             for (k = 0; k < n; k += LOSSV_N) {
