@@ -3975,18 +3975,9 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
             y->on[k] = target != job->ignore ? 1.f : 0.f;
             y->t[k] = target != 0 && target != job->ignore ? 1.f : 0.f;
         }
-    } else if (job->targets.type == LOSSI_U8) {
-        for (k = 0; k < n; k += LOSSV_N)
-            lossv_store(y->t + k, LOSSV_N,
-                        lossv_u8((const uint8_t *)job->targets.data + first + k));
-    } else if (job->targets.type == LOSSI_I32) {
-        for (k = 0; k < n; k += LOSSV_N)
-            lossv_store(y->t + k, LOSSV_N,
-                        lossv_i32((const int32_t *)job->targets.data + first + k));
     } else {
         for (k = 0; k < n; k += LOSSV_N)
-            lossv_store(y->t + k, LOSSV_N,
-                        lossv_i64((const int64_t *)job->targets.data + first + k));
+            lossv_store(y->t + k, LOSSV_N, LOSSI_FN(integers)(job->targets, first + k));
     }
 }
 
