@@ -808,6 +808,13 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
 }
 
 /* What stands at element k, with `step` from class to class or from row to row */
+/* Does the low half of a target tell what it is? */
+LOSSI_FORCE int lossi_narrow(const lossi_job *job)
+{
+    return job->targets.type != LOSSI_I64 || !job->ignored ||
+           (job->ignore >= INT32_MIN && job->ignore <= INT32_MAX);
+}
+
 LOSSI_FORCE lossi_place lossi_at(const lossi_job *job, size_t k, size_t step, size_t count,
                                  size_t first, float *loss)
 {
@@ -2865,7 +2872,7 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
     int swept = 0;
 #if LOSSV_N > 1
     if (!along && index && at->count == LOSSV_N && at->x_step <= LOSSV_N * LOSSI_BATCH &&
-        job->shape.classes <= LOSSI_EXACT && !(job->ignored && job->targets.type == LOSSI_I64)) {
+        job->shape.classes <= LOSSI_EXACT && lossi_narrow(job)) {
         const lossv w = LOSSI_FN(begin_plain)(job, g);
         if (soft && job->weight != NULL) LOSSI_FN(know)(g);
         if (!soft ||
@@ -3883,7 +3890,7 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
 /* Takes the positions of a job. */
 LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 {
-    const losses_shape s = job->shape;
+    losses_shape s = job->shape;
     const int losing =
         !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !lossi_in_blocks(job);
     size_t most = LOSSV_N * LOSSI_BATCH;
@@ -3905,6 +3912,8 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     }
 #endif
     if (i >= job->to) return;
+    if (s.positions == 1 && s.sample_stride == 1) /* samples lie as positions do */
+        s.positions = s.samples, s.samples = 1;
 #if LOSSV_N > 1
     if (job->grad != NULL && s.classes <= 4 * LOSSI_TILE / LOSSV_N) /* what a tile can hold */
         most = lossi_least(most, 4 * LOSSI_TILE / s.classes / LOSSV_N * LOSSV_N);
@@ -3955,6 +3964,7 @@ typedef struct lossv_strip {
     float power[LOSSV_STRIP];                  /* focal: B m^gamma */
     float t[LOSSV_STRIP], on[LOSSV_STRIP];     /* on: where some may be off */
     float bump[LOSSV_STRIP];                   /* dice: B p (1-p), where grad is added to */
+    float weight[2 * LOSSV_STRIP + LOSSV_N], positive[2 * LOSSV_STRIP + LOSSV_N]; /* of rows */
 } lossv_strip;
 
 /* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
@@ -3962,23 +3972,31 @@ typedef struct lossv_strip {
 LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
                                    size_t i, size_t n)
 {
-    const size_t first = at->first + i;
-    size_t k;
+    const lossv zero = lossv_set(0), one = lossv_set(1), off = lossv_set((float)job->ignore);
+    const size_t first = at->first + i, whole = n / LOSSV_N * LOSSV_N;
+    size_t k = 0;
     if (at->q != NULL) {
-        for (k = 0; k < n; k += LOSSV_N) {
+        for (; k < n; k += LOSSV_N) {
             lossv_store(y->t + k, LOSSV_N, lossv_load(at->q + i + k, n - k, 0));
             lossv_store(y->on + k, LOSSV_N, lossv_live(n - k));
         }
-    } else if (n % LOSSV_N != 0 || job->ignored || job->any) {
-        for (k = 0; k < (n + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N; k++) {
+        return;
+    }
+    if (n > whole || job->ignored || job->any) {
+        for (; k < whole && lossi_narrow(job); k += LOSSV_N) {
+            const lossv t = LOSSI_FN(integers)(job->targets, first + k);
+            const lossv on = job->ignored ? lossv_if_eq(t, off, zero, one) : one;
+            lossv_store(y->on + k, LOSSV_N, on);
+            lossv_store(y->t + k, LOSSV_N, lossv_if_eq(t, zero, zero, on));
+        }
+        for (; k < n || k % LOSSV_N > 0; k++) {
             const int64_t target = k < n ? lossi_target(job->targets, first + k) : job->ignore;
             y->on[k] = target != job->ignore ? 1.f : 0.f;
             y->t[k] = target != 0 && target != job->ignore ? 1.f : 0.f;
         }
-    } else {
-        for (k = 0; k < n; k += LOSSV_N)
-            lossv_store(y->t + k, LOSSV_N, LOSSI_FN(integers)(job->targets, first + k));
     }
+    for (; k < n; k += LOSSV_N)
+        lossv_store(y->t + k, LOSSV_N, LOSSI_FN(integers)(job->targets, first + k));
 }
 
 /* A strip of n elements from number i on, all or (some) not all of which count; lows: with the low parts
@@ -4154,11 +4172,37 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
     return lossv_mul(P, lossv_if_lt(bce, one, small, one));
 }
 
-/* Weights of the classes of block i, of m elements */
-LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, size_t i, size_t m)
+/* The weights of n elements of rows, the first of class c, and some more.
+ * They repeat: after a period of LOSSV_N or more they can be had block by block. */
+LOSSI_OP void LOSSI_FN(weights_of)(float *w, const float *weight, size_t classes, size_t c,
+                                   size_t n)
+{
+    const size_t period = (LOSSV_N + classes - 1) / classes * classes;
+    const size_t end = lossi_least(n, period);
+    size_t k, i, run;
+    for (k = 0; k < end; k += run, c = 0) {
+        run = lossi_least(end - k, classes - c);
+        for (i = 0; i < run; i += LOSSV_N)
+            lossv_store(w + k + i, LOSSV_N, lossv_load(weight + c + i, run - i, 0));
+    }
+    for (; k < n; k += LOSSV_N) lossv_store(w + k, LOSSV_N, lossv_load_all(w + k - period));
+}
+
+/* The weights of rows, where there are some, from class c on: of n elements */
+LOSSI_OP void LOSSI_FN(weigh)(const lossi_job *job, const lossi_place *at, lossv_strip *strip,
+                              size_t c, size_t n)
+{
+    const size_t classes = job->shape.classes;
+    if (at->step != 1) return;
+    if (job->weight != NULL) LOSSI_FN(weights_of)(strip->weight, job->weight, classes, c, n);
+    if (job->positive != NULL) LOSSI_FN(weights_of)(strip->positive, job->positive, classes, c, n);
+}
+
+/* Weights of a block of a plane or, from lanes, of rows */
+LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, const float *lanes)
 {
     if (weight == NULL) return lossv_set(1);
-    return at->step == 1 ? lossv_load(weight + at->plane + i, m, 0) : lossv_set(weight[at->plane]);
+    return at->step == 1 ? lossv_load_all(lanes) : lossv_set(weight[at->plane]);
 }
 
 /* A strip of a sigmoid loss, n elements from number i on, whose losses are added to total, or to large
@@ -4174,8 +4218,10 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
     const float *const positive = plain ? NULL : job->positive;
     const float *const upstream = plain ? NULL : job->upstream;
     const float gamma = job->gamma, alpha = job->alpha, factor = job->factor;
-    size_t k, from, to, a;
+    const size_t classes = job->shape.classes;
+    size_t k, from, to, a, c = (at->plane + i) % classes;
     LOSSI_FN(strip_at)(strip, job, at, i, n, focal ? 1 + (gamma > 2) : 0, 1, some);
+    if (classes > LOSSV_STRIP && !plain) LOSSI_FN(weigh)(job, at, strip, c, n), c = 0;
     for (k = 0; k < n && focal; k += LOSSV_N) {
         const lossv_elements y =
             LOSSI_FN(elements_at)(at, i + k, some ? n - k : LOSSV_N, strip, k, hard, some);
@@ -4201,8 +4247,8 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
                 l = LOSSI_FN(sigmoid_focal)(&y, high, low, log, power, alpha, gamma, u, hard,
                                             &slope);
             } else {
-                const lossv w = LOSSI_FN(weights_at)(weight, at, i + k, m);
-                const lossv b = LOSSI_FN(weights_at)(positive, at, i + k, m);
+                const lossv w = LOSSI_FN(weights_at)(weight, at, strip->weight + c + k);
+                const lossv b = LOSSI_FN(weights_at)(positive, at, strip->positive + c + k);
                 l = LOSSI_FN(binary)(&y, high, log, w, lossv_mul(w, b), u, hard, plain, &slope);
             }
             if (some) {
@@ -4225,29 +4271,27 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
     }
 }
 
-/* One plane of a sigmoid loss, or (step 1) one row of classes; returns the sum of its losses. */
-LOSSI_OP lossi_sum LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int focal)
+/* One plane of a sigmoid loss, or (step 1) rows of classes: adds its losses to total, or to large what a
+ * float might not hold. */
+LOSSI_OP void LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int focal,
+                                lossv_pair *total, lossi_sum *large)
 {
     const int plain = at->q == NULL && !job->ignored && !job->accumulate && at->loss == NULL &&
                       job->weight == NULL && job->positive == NULL && job->upstream == NULL;
+    const size_t classes = job->shape.classes;
     lossv_strip strip;
-    lossv_pair total[LOSSV_SUMS];
-    lossi_sum large = {0, 0}, sum;
-    size_t i, a;
-    for (a = 0; a < LOSSV_SUMS; a++) total[a].high = total[a].low = lossv_set(0);
+    size_t i;
     strip.on[0] = strip.low[0] = strip.power[0] = 0; /* for gcc */
+    if (classes <= LOSSV_STRIP) /* one period more than the longest strip, to begin anywhere */
+        LOSSI_FN(weigh)(job, at, &strip, 0, classes + lossi_least(at->count, LOSSV_STRIP));
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const grad = at->grad != NULL ? at->grad + i : NULL;
         if (plain && n % LOSSV_N == 0)
-            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1, total, &large);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1, total, large);
         else
-            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0, total, &large);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0, total, large);
     }
-    sum = LOSSI_FN(sum)(total);
-    lossi_add(&sum, large.high);
-    if (lossi_finite(large.low)) lossi_add(&sum, large.low);
-    return sum;
 }
 
 /* The sums of dice over a strip, n elements from number i on, and, where there is room for it, B p (1-p)
@@ -4380,12 +4424,14 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
               row = !dice && s.positions == 1 && s.class_stride == 1;
     const size_t end = job->to;
     size_t i = job->from, plane, m, n, c, count;
+    lossv_pair total[LOSSV_SUMS];
+    lossi_sum large = {0, 0}, sum;
     if (i >= end) return;
+    for (n = 0; n < LOSSV_SUMS; n++) total[n].high = total[n].low = lossv_set(0);
     if (row) {
         s.positions = s.classes;
         s.classes = 1;
-        if (s.sample_stride == s.positions && job->weight == NULL && job->positive == NULL)
-            s.positions *= s.samples, s.samples = 1;
+        if (s.sample_stride == s.positions) s.positions *= s.samples, s.samples = 1;
     }
     plane = dice ? i : i / s.positions;
     m = dice ? 0 : i % s.positions;
@@ -4394,7 +4440,7 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
         const size_t first = dice ? i * s.positions : i;
         lossi_place at;
         count = dice ? s.positions : lossi_least(s.positions - m, end - i);
-        at = lossi_at(job, k, row ? 1 : 0, count, first, NULL);
+        at = lossi_at(job, k, row && job->shape.classes > 1 ? 1 : 0, count, first, NULL);
         if (dice) {
             float loss = 0;
             at.plane = i;
@@ -4409,16 +4455,19 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
                 loss = LOSSI_FN(dice)(job, &at); /* without a pixel: 0 */
             lossi_take(job, i, &loss, 1);
         } else {
-            lossi_sum sum;
-            at.plane = row ? m : c;
+            at.plane = row ? m % job->shape.classes : c;
             if (job->losses != NULL) at.loss = job->losses + first;
-            sum = LOSSI_FN(sigmoid)(job, &at, job->loss == LOSSI_SIGMOID_FOCAL);
-            lossi_add(&job->sum, sum.high);
-            if (lossi_finite(sum.low)) lossi_add(&job->sum, sum.low);
+            LOSSI_FN(sigmoid)(job, &at, job->loss == LOSSI_SIGMOID_FOCAL, total, &large);
         }
         m = 0;
         if (++c == s.classes) c = 0, n++;
     }
+    if (dice) return;
+    sum = LOSSI_FN(sum)(total);
+    lossi_add(&sum, large.high);
+    if (lossi_finite(large.low)) lossi_add(&sum, large.low);
+    lossi_add(&job->sum, sum.high);
+    if (lossi_finite(sum.low)) lossi_add(&job->sum, sum.low);
 }
 
 /* --- one position at a time: the same with every option folded away -------------------------------- */
