@@ -756,7 +756,7 @@ typedef struct lossi_kernels {
 #define LOSSV_B     1.099511627776e12f     /* 2^40 */
 #define LOSSV_1_B   9.094947017729282e-13f /* 2^-40 */
 #define LOSSI_TINY  7.8886091e-31f         /* 2^-100 */
-#define LOSSI_FEW   32                     /* classes of a row up to which rows go side by side */
+#define LOSSI_FEW   48                     /* classes of a row up to which rows go side by side */
 #define LOSSI_GROUP 16 /* blocks between compensated additions and checks of the guess */
 
 #define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
@@ -3856,10 +3856,10 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
         return;
     }
 #else
-    float tile[4 * LOSSI_TILE];
+    float tile[3 * LOSSI_TILE];
     const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
     size_t c;
-    if (classes * wide <= (size_t)(grad != NULL ? 4 : 2) * LOSSI_TILE) {
+    if (classes * wide <= (size_t)(grad != NULL ? 3 : 1) * LOSSI_TILE) {
         for (c = 0; c < classes; c++)
             for (l = 0; l < count; l += LOSSV_N)
                 lossv_store(tile + c * wide + l, LOSSV_N,
@@ -3915,8 +3915,8 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     if (s.positions == 1 && s.sample_stride == 1) /* samples lie as positions do */
         s.positions = s.samples, s.samples = 1;
 #if LOSSV_N > 1
-    if (job->grad != NULL && s.classes <= 4 * LOSSI_TILE / LOSSV_N) /* what a tile can hold */
-        most = lossi_least(most, 4 * LOSSI_TILE / s.classes / LOSSV_N * LOSSV_N);
+    if (job->grad != NULL && s.classes <= 3 * LOSSI_TILE / LOSSV_N) /* what a tile can hold */
+        most = lossi_least(most, 3 * LOSSI_TILE / s.classes / LOSSV_N * LOSSV_N);
 #endif
     for (n = i / s.positions, m = i % s.positions; i < job->to; i += count) {
         const size_t k = n * s.sample_stride + m;
