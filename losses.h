@@ -2025,12 +2025,10 @@ LOSSI_OP size_t LOSSI_FN(behind)(const float *place)
     return (uintptr_t)place % (LOSSV_N * sizeof(float)) / sizeof(float);
 }
 
-/* n floats to where they are not soon wanted */
+/* n floats to where they are not soon wanted, a multiple of LOSSV_N floats */
 LOSSI_OP void LOSSI_FN(stream_out)(float *to, const float *from, size_t n)
 {
-    const size_t behind = LOSSI_FN(behind)(to);
-    size_t i = behind > 0 ? lossi_least(n, LOSSV_N - behind) : 0;
-    if (i > 0) lossv_store(to, i, lossv_load(from, i, 0));
+    size_t i = 0;
     for (; n - i >= LOSSV_N; i += LOSSV_N) lossv_stream(to + i, lossv_load_all(from + i));
     if (i < n) lossv_store(to + i, n - i, lossv_load(from + i, n - i, 0));
 }
@@ -3141,7 +3139,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
             y = lossv_load(v.terms + i * v.terms_step, n, 0);
         } else {
             LOSSI_PREFETCH(v.soon + i * v.soon_step);
-            if (v.soon_grad != NULL) LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
+            LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
             y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s, &low);
             y = lossv_fma(s, y, s);
         }
