@@ -57,7 +57,8 @@
  *             given float inputs, also where the model is confident; focal losses with gamma above 10
  *             within gamma / 4 ulp more. Where the terms of a gradient cancel (smoothing, probability
  *             targets, z_loss) it is within 4 * 2^-24 of the largest term instead, all that
- *             multiplies p_j being one term. A position's loss above FLT_MAX is +inf.
+ *             multiplies p_j being one term; where lse cancels (log_sum_exp, z_loss), it is within
+ *             that of 1 and the largest |x|. A position's loss above FLT_MAX is +inf.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses),
  *             element (sigmoid losses) or mask (dice) and in the reduced value, nowhere else; so does
  *             +inf in a softmax, or a position that is all -inf. A -inf logit has probability 0. NaN
@@ -158,9 +159,10 @@ LOSSES_INLINE losses_targets losses_f32(const float *values)
 
 /* Element (sample, class, position) stands at sample * sample_stride + class * class_stride + position.
  * Positions share the class axis: 1 for an N x C matrix, H*W for an N x C x H x W tensor. A stride of
- * 0 means packed: class_stride = positions, sample_stride = classes * class_stride. Padding between
- * strides is never read and never written. grad and float targets are laid out like the logits;
- * integer targets, losses, log_sum_exp and per-loss upstream values are always packed. */
+ * 0 means packed: class_stride = positions, sample_stride = classes * class_stride. An N x C matrix by
+ * columns has sample_stride 1 and class_stride N. Padding between strides is never read and never
+ * written. grad and float targets are laid out like the logits; integer targets, losses, log_sum_exp
+ * and per-loss upstream values are always packed. */
 typedef struct losses_shape {
     size_t samples, classes, positions;
     size_t sample_stride, class_stride;
@@ -3911,7 +3913,7 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 #endif
     if (i >= job->to) return;
     if (s.positions == 1 && s.sample_stride == 1) /* samples lie as positions do */
-        s.positions = s.samples, s.samples = 1;
+        s.positions = s.samples;
 #if LOSSV_N > 1
     if (job->grad != NULL && s.classes <= 3 * LOSSI_TILE / LOSSV_N) /* what a tile can hold */
         most = lossi_least(most, 3 * LOSSI_TILE / s.classes / LOSSV_N * LOSSV_N);

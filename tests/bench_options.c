@@ -78,6 +78,11 @@ static void cross_entropy(const char *isa, const char *work, losses_shape shape,
     add("accumulate", GOAL, &base)->options.accumulate = 1;
     add("a tenth ignored, i32", GOAL, &base)->targets = losses_i32(bench_data.ignored);
     add("i64", GOAL, &base)->targets = losses_i64(bench_data.i64);
+    if (shape.positions == 1) {
+        call = add("by columns", GOAL, &base);
+        call->shape.sample_stride = 1;
+        call->shape.class_stride = shape.samples;
+    }
     if (images)
         add("i32", GOAL, &base)->targets = i32;
     else if (shape.classes <= 256)
@@ -95,6 +100,7 @@ static bench_call begin_masks(bench_loss loss, losses_shape shape, float gamma)
     add("plain call, u8", 0, &base);
     add("i32", GOAL, &base)->targets = losses_i32(bench_data.i32);
     add("i64", GOAL, &base)->targets = losses_i64(bench_data.i64);
+    add("a tenth ignored, i32", GOAL, &base)->targets = losses_i32(bench_data.ignored);
     add("probabilities", GOAL, &base)->targets = losses_f32(bench_data.probabilities);
     return base;
 }
@@ -182,6 +188,8 @@ int bench_options(const char *isa, const char *only, FILE *tsv)
         {"focal 262144x10", focal, losses_rows(262144, 10)},
         {"focal 4x21x256x256", focal, images},
         {"binary cross-entropy 4x21x256x256", binary, images},
+        {"binary cross-entropy 8192x1000", binary, losses_rows(8192, 1000)},
+        {"binary cross-entropy 262144x10", binary, losses_rows(262144, 10)},
         {"sigmoid focal 100x256x256", sigmoid_focal, masks},
         {"dice 100x256x256", dice, masks},
     };
