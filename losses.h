@@ -1961,6 +1961,7 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 #define lossv_view       LOSSI_FN(view)
 #define lossv_walk       LOSSI_FN(walk)
 #define lossv_strip      LOSSI_FN(strip)
+#define lossv_weights    LOSSI_FN(weights)
 #endif
 
 typedef struct lossv_pair {
@@ -3963,9 +3964,12 @@ typedef struct lossv_strip {
     float log[LOSSV_STRIP];                    /* log(1 + e) */
     float power[LOSSV_STRIP];                  /* focal: B m^gamma */
     float t[LOSSV_STRIP], on[LOSSV_STRIP];     /* on: where some may be off */
-    float bump[LOSSV_STRIP];                   /* dice: B p (1-p), where grad is added to */
-    float weight[2 * LOSSV_STRIP + LOSSV_N], positive[2 * LOSSV_STRIP + LOSSV_N]; /* of rows */
 } lossv_strip;
+
+/* Class and positive weights of a strip of rows, or of one period more: of strips from any class on */
+typedef struct lossv_weights {
+    float of_class[2 * LOSSV_STRIP + LOSSV_N], positive[2 * LOSSV_STRIP + LOSSV_N];
+} lossv_weights;
 
 /* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
  * been checked: what is not ignored is 0 or 1, or not 0 in losses_dice_mask. */
@@ -4189,13 +4193,13 @@ LOSSI_OP void LOSSI_FN(weights_of)(float *w, const float *weight, size_t classes
 }
 
 /* The weights of rows, where there are some, from class c on: of n elements */
-LOSSI_OP void LOSSI_FN(weigh)(const lossi_job *job, const lossi_place *at, lossv_strip *strip,
+LOSSI_OP void LOSSI_FN(weigh)(const lossi_job *job, const lossi_place *at, lossv_weights *w,
                               size_t c, size_t n)
 {
     const size_t classes = job->shape.classes;
     if (at->step != 1) return;
-    if (job->weight != NULL) LOSSI_FN(weights_of)(strip->weight, job->weight, classes, c, n);
-    if (job->positive != NULL) LOSSI_FN(weights_of)(strip->positive, job->positive, classes, c, n);
+    if (job->weight != NULL) LOSSI_FN(weights_of)(w->of_class, job->weight, classes, c, n);
+    if (job->positive != NULL) LOSSI_FN(weights_of)(w->positive, job->positive, classes, c, n);
 }
 
 /* Weights of a block of a plane or, from lanes, of rows */
@@ -4208,8 +4212,9 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
 /* A strip of a sigmoid loss, n elements from number i on, whose losses are added to total, or to large
  * what a float might not hold. plain: hard targets that all count, whole blocks, and no option. */
 LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
-                                      lossv_strip *strip, float *grad, size_t i, size_t n,
-                                      int focal, int plain, lossv_pair *total, lossi_sum *large)
+                                      lossv_strip *strip, lossv_weights *weights, float *grad,
+                                      size_t i, size_t n, int focal, int plain, lossv_pair *total,
+                                      lossi_sum *large)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
@@ -4221,7 +4226,7 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
     const size_t classes = job->shape.classes;
     size_t k, from, to, a, c = (at->plane + i) % classes;
     LOSSI_FN(strip_at)(strip, job, at, i, n, focal ? 1 + (gamma > 2) : 0, 1, some);
-    if (classes > LOSSV_STRIP && !plain) LOSSI_FN(weigh)(job, at, strip, c, n), c = 0;
+    if (classes > LOSSV_STRIP && !plain) LOSSI_FN(weigh)(job, at, weights, c, n), c = 0;
     for (k = 0; k < n && focal; k += LOSSV_N) {
         const lossv_elements y =
             LOSSI_FN(elements_at)(at, i + k, some ? n - k : LOSSV_N, strip, k, hard, some);
@@ -4247,8 +4252,8 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
                 l = LOSSI_FN(sigmoid_focal)(&y, high, low, log, power, alpha, gamma, u, hard,
                                             &slope);
             } else {
-                const lossv w = LOSSI_FN(weights_at)(weight, at, strip->weight + c + k);
-                const lossv b = LOSSI_FN(weights_at)(positive, at, strip->positive + c + k);
+                const lossv w = LOSSI_FN(weights_at)(weight, at, weights->of_class + c + k);
+                const lossv b = LOSSI_FN(weights_at)(positive, at, weights->positive + c + k);
                 l = LOSSI_FN(binary)(&y, high, log, w, lossv_mul(w, b), u, hard, plain, &slope);
             }
             if (some) {
@@ -4280,17 +4285,18 @@ LOSSI_OP void LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int
                       job->weight == NULL && job->positive == NULL && job->upstream == NULL;
     const size_t classes = job->shape.classes;
     lossv_strip strip;
+    lossv_weights weights;
     size_t i;
     strip.on[0] = strip.low[0] = strip.power[0] = 0; /* for gcc */
-    if (classes <= LOSSV_STRIP) /* one period more than the longest strip, to begin anywhere */
-        LOSSI_FN(weigh)(job, at, &strip, 0, classes + lossi_least(at->count, LOSSV_STRIP));
+    if (classes <= LOSSV_STRIP)
+        LOSSI_FN(weigh)(job, at, &weights, 0, classes + lossi_least(at->count, LOSSV_STRIP));
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const grad = at->grad != NULL ? at->grad + i : NULL;
         if (plain && n % LOSSV_N == 0)
-            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 1, total, large);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, &weights, grad, i, n, focal, 1, total, large);
         else
-            LOSSI_FN(sigmoid_strip)(job, at, &strip, grad, i, n, focal, 0, total, large);
+            LOSSI_FN(sigmoid_strip)(job, at, &strip, &weights, grad, i, n, focal, 0, total, large);
     }
 }
 
@@ -4367,6 +4373,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, cons
     const int hard = at->q == NULL, plain = hard && !job->ignored;
     lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS]; /* not of interest */
     lossv_strip strip;
+    float room[LOSSV_STRIP]; /* for B p (1-p), where grad is added to */
     size_t i, k;
     for (k = 0; k < LOSSV_SUMS; k++) {
         V[k].high = V[k].low = zero;
@@ -4377,7 +4384,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, cons
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         const int some = n % LOSSV_N != 0 || job->ignored;
         float *const to = at->grad + i;
-        float *const bump = stored ? to : strip.bump;
+        float *const bump = stored ? to : room;
         if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
         if (plain && stored && !some) { /* nothing to look at in each block */
             for (k = 0; k < n; k += LOSSV_N) {
