@@ -3142,7 +3142,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
             y = lossv_load(v.terms + i * v.terms_step, n, 0);
         } else {
             LOSSI_PREFETCH(v.soon + i * v.soon_step);
-            LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
+            if (v.soon_grad != NULL) LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
             y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s, &low);
             y = lossv_fma(s, y, s);
         }
@@ -3888,15 +3888,16 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
 #endif
 }
 
-/* Takes the positions of a job. */
+/* Takes the positions of a job. The order in which losses are summed does not depend on the gradient, nor on
+ * where that is: of pixels always in batches from the first of a sample on, as pieces of a job end. */
 LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 {
     losses_shape s = job->shape;
     const int losing =
         !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !lossi_in_blocks(job);
-    size_t most = LOSSV_N * LOSSI_BATCH;
-    float losses[LOSSV_N * LOSSI_BATCH];
-    size_t i = job->from, n, m, count;
+    const size_t batch = LOSSV_N * LOSSI_BATCH;
+    float losses[2 * LOSSV_N * LOSSI_BATCH];
+    size_t i = job->from, most = batch, held = 0, n, m, l, count;
 #if LOSSV_N > 1
     if (s.positions == 1 && (s.class_stride == 1 || s.classes == 1)) {
         /* what is added to needs room for terms elsewhere */
@@ -3926,10 +3927,16 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
         if (job->grad != NULL) count -= LOSSI_FN(behind)(job->grad + k); /* to a multiple of it */
 #endif
         count = lossi_least(lossi_least(s.positions - m, count), job->to - i);
-        LOSSI_FN(pixels)(job, k, i, count, losses);
-        if (losing) lossi_take(job, i, losses, count);
+        LOSSI_FN(pixels)(job, k, i, count, losses + held);
         m += count;
+        held += count;
         if (m == s.positions) m = 0, n++;
+        while (held >= batch || (held > 0 && m == 0)) {
+            const size_t first = i + count - held, taken = lossi_least(held, batch);
+            if (losing) lossi_take(job, first, losses, taken);
+            held -= taken;
+            for (l = 0; l < held; l++) losses[l] = losses[l + taken];
+        }
     }
 }
 
@@ -3968,7 +3975,7 @@ typedef struct lossv_strip {
 
 /* Class and positive weights of a strip of rows, or of one period more: of strips from any class on */
 typedef struct lossv_weights {
-    float of_class[2 * LOSSV_STRIP + LOSSV_N], positive[2 * LOSSV_STRIP + LOSSV_N];
+    float of_class[2 * (LOSSV_STRIP + LOSSV_N)], positive[2 * (LOSSV_STRIP + LOSSV_N)];
 } lossv_weights;
 
 /* The targets of n elements from number i on, and 1 where they count, 0 where they do not. Integers have
@@ -3977,7 +3984,8 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
                                    size_t i, size_t n)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), off = lossv_set((float)job->ignore);
-    const size_t first = at->first + i, whole = n / LOSSV_N * LOSSV_N;
+    const size_t first = at->first + i;
+    size_t whole = LOSSV_N > 1 ? n / LOSSV_N * LOSSV_N : 0;
     size_t k = 0;
     if (at->q != NULL) {
         for (; k < n; k += LOSSV_N) {
@@ -3986,8 +3994,9 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
         }
         return;
     }
-    if (n > whole || job->ignored || job->any) {
-        for (; k < whole && lossi_narrow(job); k += LOSSV_N) {
+    if (n % LOSSV_N != 0 || job->ignored || job->any) {
+        if (!lossi_narrow(job)) whole = 0;
+        for (; k < whole; k += LOSSV_N) {
             const lossv t = LOSSI_FN(integers)(job->targets, first + k);
             const lossv on = job->ignored ? lossv_if_eq(t, off, zero, one) : one;
             lossv_store(y->on + k, LOSSV_N, on);
@@ -4176,20 +4185,21 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
     return lossv_mul(P, lossv_if_lt(bce, one, small, one));
 }
 
-/* The weights of n elements of rows, the first of class c, and some more.
+/* The weights of n elements of rows, the first of class c, and of a block more.
  * They repeat: after a period of LOSSV_N or more they can be had block by block. */
 LOSSI_OP void LOSSI_FN(weights_of)(float *w, const float *weight, size_t classes, size_t c,
                                    size_t n)
 {
     const size_t period = (LOSSV_N + classes - 1) / classes * classes;
-    const size_t end = lossi_least(n, period);
+    const size_t end = lossi_least(n + LOSSV_N, period);
     size_t k, i, run;
     for (k = 0; k < end; k += run, c = 0) {
         run = lossi_least(end - k, classes - c);
         for (i = 0; i < run; i += LOSSV_N)
             lossv_store(w + k + i, LOSSV_N, lossv_load(weight + c + i, run - i, 0));
     }
-    for (; k < n; k += LOSSV_N) lossv_store(w + k, LOSSV_N, lossv_load_all(w + k - period));
+    for (; k < n + LOSSV_N; k += LOSSV_N)
+        lossv_store(w + k, LOSSV_N, lossv_load_all(w + k - period));
 }
 
 /* The weights of rows, where there are some, from class c on: of n elements */
