@@ -177,6 +177,7 @@ static void check_problem(problem *p, size_t shift)
     const double size = natural_size(p), reach = 1 + magnitude(x, used);
     size_t i, sample, c, m, bad = 0;
     losses_report report, report_d;
+    losses_wide sum;
 
     if (p->targets.type == losses_f32(soft).type) p->targets = losses_f32(soft + (shift * 3) % 16);
     check_case("%s, %lu x %lu x %lu, strides %lu %lu, shift %lu, gamma %g, seed %lu",
@@ -216,17 +217,21 @@ static void check_problem(problem *p, size_t shift)
     }
     CHECK(bad == 0);
 
-    /* value only, gradient only, in place: the same bits */
+    /* value only, gradient only and elsewhere, in place: the same bits, also of the sum */
+    sum = report.sum;
     CHECK_STATUS(solve(p, losses_again, NULL, x), LOSSES_OK);
     CHECK(memcmp(losses, losses_again, n * sizeof(float)) == 0);
+    CHECK(memcmp(&sum, &report.sum, sizeof sum) == 0);
     for (i = 0; i < used; i++) again[i] = 7;
     CHECK_STATUS(solve(p, NULL, again, x), LOSSES_OK);
     CHECK(memcmp(g, again, used * sizeof(float)) == 0);
+    CHECK(memcmp(&sum, &report.sum, sizeof sum) == 0);
     if (p->options.accumulate || s.sample_stride || s.class_stride) return;
     memcpy(again, x, used * sizeof(float));
     CHECK_STATUS(solve(p, losses_again, again, again), LOSSES_OK);
     CHECK(memcmp(losses, losses_again, n * sizeof(float)) == 0);
     CHECK(memcmp(g, again, s.samples * step * sizeof(float)) == 0);
+    CHECK(memcmp(&sum, &report.sum, sizeof sum) == 0);
 }
 
 /* More classes or positions than tiles, strips and near caches hold. */
