@@ -3895,10 +3895,11 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
     losses_shape s = job->shape;
     const int losing =
         !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !lossi_in_blocks(job);
-    const size_t batch = LOSSV_N * LOSSI_BATCH;
     float losses[2 * LOSSV_N * LOSSI_BATCH];
-    size_t i = job->from, most = batch, held = 0, n, m, l, count;
+    size_t i = job->from, n, m, count;
 #if LOSSV_N > 1
+    const size_t batch = LOSSV_N * LOSSI_BATCH;
+    size_t most = batch, held = 0, l;
     if (s.positions == 1 && (s.class_stride == 1 || s.classes == 1)) {
         /* what is added to needs room for terms elsewhere */
         const int apart = job->accumulate && s.classes <= LOSSI_TILE;
@@ -3922,21 +3923,26 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 #endif
     for (n = i / s.positions, m = i % s.positions; i < job->to; i += count) {
         const size_t k = n * s.sample_stride + m;
+#if LOSSV_N == 1
+        count = 1;
+        LOSSI_FN(pixels)(job, k, i, 1, losses);
+        if (losing) lossi_take(job, i, losses, 1);
+        m++;
+#else
         count = most;
-#if LOSSV_N > 1
         if (job->grad != NULL) count -= LOSSI_FN(behind)(job->grad + k); /* to a multiple of it */
-#endif
         count = lossi_least(lossi_least(s.positions - m, count), job->to - i);
         LOSSI_FN(pixels)(job, k, i, count, losses + held);
         m += count;
         held += count;
-        if (m == s.positions) m = 0, n++;
-        while (held >= batch || (held > 0 && m == 0)) {
+        while (held >= batch || (held > 0 && m == s.positions)) {
             const size_t first = i + count - held, taken = lossi_least(held, batch);
             if (losing) lossi_take(job, first, losses, taken);
             held -= taken;
             for (l = 0; l < held; l++) losses[l] = losses[l + taken];
         }
+#endif
+        if (m == s.positions) m = 0, n++;
     }
 }
 
