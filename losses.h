@@ -4304,6 +4304,7 @@ LOSSI_OP void LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int
     lossv_weights weights;
     size_t i;
     strip.on[0] = strip.low[0] = strip.power[0] = 0; /* for gcc */
+    weights.of_class[0] = weights.positive[0] = 1;   /* where one of them is NULL */
     if (classes <= LOSSV_STRIP)
         LOSSI_FN(weigh)(job, at, &weights, 0, classes + lossi_least(at->count, LOSSV_STRIP));
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
