@@ -4013,6 +4013,7 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
             y->on[k] = target != job->ignore ? 1.f : 0.f;
             y->t[k] = target != 0 && target != job->ignore ? 1.f : 0.f;
         }
+        return;
     }
     for (; k < n; k += LOSSV_N)
         lossv_store(y->t + k, LOSSV_N, LOSSI_FN(integers)(job->targets, first + k));
