@@ -250,8 +250,8 @@ int main(void)
     of_hidden = difference(parts.to_hidden[0], all.to_hidden[0], WORDS * WIDTH);
     of_weights = difference(parts.to_weights[0], all.to_weights[0], CLASSES * WIDTH);
 
-    printf("\n                      logits   forward   backward   loss calls        loss   dH "
-           "differs by\n");
+    printf("\n                      logits   forward   backward   loss calls        loss   "
+           "hidden gradient differs by\n");
     print_layer(&parts);
     printf("   %.0g of its largest\n", of_hidden);
     print_layer(&all);

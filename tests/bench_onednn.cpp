@@ -1,4 +1,4 @@
-// oneDNN's log-softmax, forward and backward, beside our cross-entropy: part of make bench-peers.
+// oneDNN's log-softmax, forward and backward, beside the cross-entropy of losses.h: part of make bench-peers.
 // Usage: bench_onednn ISA CELL, "" for all. Prints lines of work, subject, ns, ratio to losses.h,
 // separated by tabs. What goes backward, -1/n at each target, is a dense array made beforehand.
 #include <cstdio>

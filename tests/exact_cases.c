@@ -1,4 +1,4 @@
-/* The cases of make exact. The random numbers are our own and their arithmetic is exact, so that the
+/* The cases of make exact. The random numbers are made here and their arithmetic is exact, so that the
  * inputs are the same everywhere. */
 #include <math.h>
 #include <stdarg.h>

@@ -190,6 +190,10 @@ static const struct suite {
     {"log", test_log, 0},
     {"log1p", test_log1p, 0},
     {"log1p_unit", test_log1p_unit, 0},
+#ifdef LOSSES_NO_SIMD
+    {"exp_one", test_exp_one, 0},
+    {"log1p_one", test_log1p_one, 0},
+#endif
 };
 
 static void run_suite(const struct suite *suite)
