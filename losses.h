@@ -2530,9 +2530,9 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 /* A sweep on its way */
 typedef struct lossv_walk {
     lossv_margin m;
-    lossv ones, second, third, fourth, rests, lows, margins, rest; /* over the present blocks */
-    lossv_pair most_rest;                                          /* and of rest over the groups */
-    lossv top;                                                     /* its greatest logit */
+    lossv ones, second, third, fourth, rests, others, lows, margins, rest; /* over these blocks */
+    lossv_pair most_rest; /* and of rest over the groups */
+    lossv top;            /* its greatest logit */
     lossv half_z, mark, number;
     float *kept;           /* where its logits are kept, or NULL */
     size_t begin, skipped; /* numbers of its first and, along, of that which was taken before it */
@@ -2565,7 +2565,11 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
         LOSSI_FN(add_in_turn)(w, fine ? s : e);
-        if (fine) w->rests = lossv_fma(s, t, w->rests);
+        if (fine) { /* two sums, in turn */
+            const lossv rests = lossv_fma(s, t, w->others);
+            w->others = w->rests;
+            w->rests = rests;
+        }
     } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
         sum = lossv_add(w->ones, e);
         error = lossv_sub(e, lossv_sub(sum, w->ones));
@@ -2637,7 +2641,8 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         own = first >= begin && first < whole;
         w.begin = begin;
         for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
-            w.ones = w.second = w.third = w.fourth = w.rests = w.lows = w.margins = w.rest = zero;
+            w.ones = w.second = w.third = w.fourth = w.rests = w.others = w.lows = w.margins = zero;
+            w.rest = zero;
             if (soft) w.most_rest = sums[a].rest;
             w.kept = keep ? kept : NULL;
             w.skipped = first + a;
@@ -2669,8 +2674,8 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             if (along && fine < 2)
                 w.ones = lossv_add(lossv_add(w.ones, w.second), lossv_add(w.third, w.fourth));
             if (along && fine == 1) { /* |rests| < ones: their sum and its error */
-                const lossv sum = lossv_add(w.ones, w.rests);
-                w.lows = lossv_sub(w.rests, lossv_sub(sum, w.ones));
+                const lossv rests = lossv_add(w.rests, w.others), sum = lossv_add(w.ones, rests);
+                w.lows = lossv_sub(rests, lossv_sub(sum, w.ones));
                 w.ones = sum;
             }
             ones[a] = w.ones;

@@ -282,6 +282,34 @@ static void steep_focal(kind loss)
     CHECK(bad == 0);
 }
 
+/* Where all classes but the target are equal, all additions of a sum lose the same way. */
+static void level_focal(void)
+{
+    static const float level[][2] = {{-2.38420677f, 19.3524017f}, {1.77871513f, 22.8060532f},
+                                     {1.77433026f, 22.1031456f},  {2.45312071f, 20.7422428f},
+                                     {-2.40382004f, 21.4037437f}, {0.390774608f, 10.3277102f}};
+    const size_t rows = sizeof level / sizeof *level, classes = 256;
+    problem p;
+    size_t i;
+    p.loss = FOCAL;
+    p.shape = losses_rows(rows, classes);
+    fill(&p);
+    memset(&p.options, 0, sizeof p.options);
+    p.options.reduction = LOSSES_NONE;
+    p.gamma = 2;
+    for (i = 0; i < rows * classes; i++)
+        logits_d[i] = (double)(logits[i] = level[i / classes][i % classes == 100]);
+    for (i = 0; i < rows; i++) labels[i] = 100;
+    p.targets = losses_i32(labels);
+    CHECK_STATUS(refer(&p, losses_d, NULL, logits_d), LOSSES_OK);
+    CHECK_STATUS(solve(&p, losses, NULL, logits), LOSSES_OK);
+    for (i = 0; i < rows; i++) {
+        const double off = fabs((double)losses[i] - losses_d[i]);
+        check_case("focal, gamma 2, 255 classes at %.9g", (double)level[i][0]);
+        CHECK(off <= 4 * ldexp(1, ilogb(losses_d[i]) - 23));
+    }
+}
+
 void test_paths(void)
 {
     problem p;
@@ -323,5 +351,6 @@ void test_paths(void)
     wide_shapes();
     steep_focal(FOCAL);
     steep_focal(SIGMOID_FOCAL);
+    level_focal();
 }
 #endif
