@@ -60,7 +60,8 @@
  *             multiplies p_j being one term; where lse cancels (log_sum_exp, z_loss), it is within
  *             that of 1 and the largest |x|. A position's loss above FLT_MAX is +inf. The bounds are
  *             measured, not proved: in 10^9 random calls the worst value was 8 ulp off (sigmoid focal of
- *             probabilities), the worst cancelling gradient 5.5 * 2^-24.
+ *             probabilities), the worst cancelling gradient 5.5 * 2^-24; rows that were made for it
+ *             (hundreds of classes 17 behind a few equal ones) reach 5 ulp, with focal loss 16.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses; nll
  *             reads a_t only), element (sigmoid losses) or mask (dice) and in the reduced value, nowhere
  *             else; so does +inf in a softmax, or a position that is all -inf. A -inf logit has
