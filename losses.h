@@ -4786,16 +4786,32 @@ static uint64_t lossi_nonzero_bytes(uint64_t u)
     return (((u & low) + low) | u) & ~low;
 }
 
-/* Whether sixteen targets of this type are at most that */
-LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, uint32_t most)
+/* Of sixteen targets how many are ignored (unless counting none may be), or -1 if one is neither that nor
+ * at most `most`; ignore must fit 32 bits unless they have 64. */
+LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, uint32_t most,
+                              int64_t ignore, int counting)
 {
-    int k, odd = 0;
+    uint32_t odd = 0, off = 0;
+    int k;
     targets.type = type;
     for (k = 0; k < 16; k++) {
         const int64_t t = lossi_target(targets, i + (size_t)k);
-        odd |= type == LOSSI_I64 ? (uint64_t)t > most : (uint32_t)t > most;
+        const uint32_t is = type == LOSSI_I64 ? t == ignore : (int32_t)t == (int32_t)ignore;
+        const uint32_t above = type == LOSSI_I64 ? (uint64_t)t > most : (uint32_t)t > most;
+        odd |= counting ? above & (is ^ 1) : above;
+        if (counting) off += is;
     }
-    return !odd;
+    return odd ? -1 : (int)off;
+}
+
+LOSSI_FORCE int lossi_sixteen_at(losses_targets targets, size_t i, uint32_t most, int64_t ignore,
+                                 int counting)
+{
+    if (targets.type == LOSSI_U8)
+        return lossi_sixteen(targets, LOSSI_U8, i, most, ignore, counting);
+    if (targets.type == LOSSI_I32)
+        return lossi_sixteen(targets, LOSSI_I32, i, most, ignore, counting);
+    return lossi_sixteen(targets, LOSSI_I64, i, most, ignore, counting);
 }
 
 /* Of targets first .. first + n - 1, valid up to highest or ignored: how many are ignored; stops at the first
@@ -4824,16 +4840,16 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, siz
             }
         }
     }
-    if (ignore < 0 || (uint64_t)ignore > highest) {
-        while (targets.type == LOSSI_I32 && first + n - i >= 16 &&
-               lossi_sixteen(targets, LOSSI_I32, i, most))
-            i += 16;
-        while (targets.type == LOSSI_I64 && first + n - i >= 16 &&
-               lossi_sixteen(targets, LOSSI_I64, i, most))
-            i += 16;
-        while (targets.type == LOSSI_U8 && highest > 1 && first + n - i >= 16 &&
-               lossi_sixteen(targets, LOSSI_U8, i, (uint32_t)lossi_least(highest, 255)))
-            i += 16;
+    /* as long as none is ignored, then the others */
+    while (first + n - i >= 16 && (uint64_t)ignore > highest &&
+           lossi_sixteen_at(targets, i, most, ignore, 0) == 0)
+        i += 16;
+    if (targets.type == LOSSI_I64 || (ignore >= INT32_MIN && ignore <= INT32_MAX)) {
+        for (; first + n - i >= 16; i += 16) {
+            const int off = lossi_sixteen_at(targets, i, most, ignore, 1);
+            if (off < 0) break;
+            ignored += (size_t)off;
+        }
     }
     for (; i < first + n; i++) {
         const int64_t t = lossi_target(targets, i);
