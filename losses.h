@@ -5372,18 +5372,18 @@ static void lossi_masks(lossi_job *job)
     }
 }
 
+#if LOSSI_BASE != LOSSI_SINGLE || !defined(LOSSES_NO_DOUBLE)
 /* Masks in parallel, or long ones one after the other and each in parallel */
 static void lossi_take_masks(lossi_job *job, void (*take)(lossi_job *job))
 {
-#if LOSSI_BASE != LOSSI_SINGLE
-    if (job->shape.positions > LOSSI_LONG) {
+    if (job->shape.positions <= LOSSI_LONG) {
+        lossi_spread(job, take, 1);
+    } else {
         job->to = job->shape.samples * job->shape.classes;
         take(job);
-        return;
     }
-#endif
-    lossi_spread(job, take, 1);
 }
+#endif
 
 /* Takes a checked call through its kernel. */
 static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
@@ -5391,7 +5391,11 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
 {
     lossi_job job = lossi_job_of(call, loss, out, grad, x, gamma, 0);
     if (loss == LOSSI_DICE)
+#if LOSSI_BASE == LOSSI_SINGLE
+        lossi_spread(&job, lossi_masks, 1); /* a mask of integers is taken whole */
+#else
         lossi_take_masks(&job, lossi_masks);
+#endif
     else
         lossi_spread(&job, loss & LOSSI_SOFTMAX ? lossi_use()->softmax : lossi_use()->planes, 1);
     if (job.stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
