@@ -163,7 +163,8 @@ $4 == "text" {
 $4 == "run" { stack[key] = $6; each[key] = sprintf("%.1f", $7 / 100) }
 $4 == "bits" { passed += $5; failed += $6; if ($6) failures = failures "FAILED: " build ": other bits in " $6 " cases\n" }
 $4 == "frame" && build == "M4F gcc Os" { frames = frames " " $5 " " $6 }
-$4 == "frame" && $1 != "M55-MVE" { if ($5 ~ /_row|_mask/) result(0, build " " $5 ": a frame of " $6 " bytes") }
+$4 == "frame" && $1 != "M55-MVE" { if ($5 ~ /_row|_mask/ && $5 !~ /^lossi_(masks|mask_loss)/) # which the calls use
+    result(0, build " " $5 ": a frame of " $6 " bytes") }
 $4 == "failed" { sub(/.* failed /, ""); result(0, build ": " $0) }
 function row(label, name, ours, theirs) {
     ours = label " losses_" ours; theirs = label " plain_" theirs
