@@ -357,11 +357,10 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, 0, &o);
  *
  * Any blocks, folded and merged in any order: values are within 4 ulp of what the whole call gives, gradients
- * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest; values with label
- * smoothing or probabilities and a logit of -1e4 within 20 ulp, of -1e30 within 80. A block outside of
+ * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest. A block outside of
  * the classes, or at the finish a state without every class, is LOSSES_BAD_SHAPE. Cost: the fold that of the
- * value of the block, with probabilities, or label smoothing above 1/2 or with class_weight, a second read; the
- * gradient one exp per logit.
+ * value of the block; with probabilities, or label smoothing above 1/2 or with class_weight, a second read, with
+ * less smoothing one of the first block if the target is in another; the gradient one exp per logit.
  * Source: two softmax sums are merged as in Milakov & Gimelshein 2018. */
 
 typedef struct losses_block {
@@ -3241,8 +3240,8 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
 
 #ifndef LOSSES_NO_DOUBLE
 /* Reads the targets for a block of classes. To fold it: the reference is the target, where it is in the block,
- * otherwise the scale of the state, or a class of the block where that has none. For its gradient: from the
- * finished states. */
+ * otherwise the scale of the state, or a class of the block where that has none: the greatest, where the margins
+ * to it count. For its gradient: from the finished states. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_group *g, int along,
                                                     int soft)
 {
@@ -3251,6 +3250,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
     const int index = at->q == NULL;
     const int own = index && (!soft || lossi_target_leads(job));
     size_t greatest[LOSSV_N] = {0}, l;
+    int search[LOSSV_N] = {0}, any = 0;
     g->terms = NULL;
     g->known = 1;
     g->guess = own;
@@ -3265,8 +3265,14 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
         for (l = 0; l < at->count; l++)
             g->t[l] -= job->block; /* of no class, where it is not in here */
     }
-    if (!own && job->finished == NULL && !along)
-        LOSSI_FN(greatest)(classes, at, at->x, 0, greatest);
+    for (l = 0; l < at->count && soft && job->finished == NULL; l++) {
+        const losses_partial *const s = (const losses_partial *)job->states + at->first + l;
+        search[l] = !own || (g->t[l] >= classes &&
+                             (s->folded == 0 || at->x[LOSSI_FN(element)(along, at->x_step, l, 0)] >
+                                                    s->x_r + LOSSI_AHEAD));
+        any |= search[l];
+    }
+    if (any && !along) LOSSI_FN(greatest)(classes, at, at->x, 0, greatest);
     for (l = 0; l < at->count; l++) {
         const losses_partial *const s =
             (const losses_partial *)(job->finished != NULL ? job->finished : job->states) +
@@ -3288,12 +3294,10 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
         } else {
             g->r[l] = g->t[l] < classes ? g->t[l] : s->folded > 0 ? LOSSI_NONE : 0;
 #if LOSSV_N > 1
-            if (!own && along)
-                g->r[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, classes);
-            else
+            if (search[l] && along)
+                greatest[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, classes);
 #endif
-                if (!own)
-                g->r[l] = greatest[l];
+            if (search[l]) g->r[l] = greatest[l];
             g->x_r[l] = g->r[l] < classes ? at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])]
                                           : s->x_r;
         }

@@ -201,6 +201,7 @@ static void fill(const task *a, int kind)
             *y = bell() * spread;
             if (kind == 1 && c == t) *y += 10 + 60 * uniform();
             if (kind == 2 && below(3) == 0) *y = -INFINITY;
+            if (kind == 7 && below(3) == 0) *y = below(2) ? -1e4f : -1e30f;
             if (kind == 5) *y = below(5) ? *y + near : near > 0 ? 300 : -300;
             *p = below(2) ? uniform() : 0;
             sum += (double)*p;
@@ -214,7 +215,8 @@ static void fill(const task *a, int kind)
     }
 }
 
-static void one(unsigned seed)
+/* masked: with classes of -1e4 and -1e30, and a loss to which they count */
+static void one(unsigned seed, int masked)
 {
     static const float gammas[] = {1, 2, 0.5f, 5, 0.25f};
     losses_options zero;
@@ -241,11 +243,13 @@ static void one(unsigned seed)
     a.focal = below(3) == 0;
     a.soft = !a.focal && below(3) == 0;
     a.gamma = gammas[below(5)];
+    if (masked) a.focal = 0, kind = 7;
     fill(&a, kind);
     a.o.reduction = below(3) == 0 ? LOSSES_MEAN : below(2) ? LOSSES_SUM : LOSSES_NONE;
     if (below(2)) a.o.upstream = upstream;
     if (below(4) == 0) a.o.accumulate = 1;
     if (!a.focal && below(3) == 0) a.o.label_smoothing = below(3) ? 0.1f : below(2) ? 0.4f : 1;
+    if (masked && !a.soft && !(a.o.label_smoothing > 0)) a.o.label_smoothing = 0.1f;
     if (!a.focal && below(4) == 0) a.o.z_loss = 1e-3f;
     if (below(3) == 0) {
         if (a.focal)
@@ -590,6 +594,7 @@ void test_partial(void)
     if (!check_finite) any_bytes();
     extremes();
     wrong();
-    for (seed = 1; seed < (check_quick ? 1000 : 2000); seed++) one(seed);
+    for (seed = 1; seed < (check_quick ? 1000 : 2000); seed++) one(seed, 0);
+    for (seed = 1; seed < (check_quick ? 500 : 2000); seed++) one(seed, 1);
 }
 #endif
