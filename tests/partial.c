@@ -545,6 +545,35 @@ static void extremes(void)
     }
 }
 
+/* A masked class, then others, the target last: blocks before it hold the one or both. */
+static void masked_first(void)
+{
+    static const float logits[5] = {-1e4f, 0, -1, -2, 1};
+    losses_options zero;
+    task a;
+    size_t most, i;
+    memset(&zero, 0, sizeof zero);
+    a.o = zero;
+    a.o.label_smoothing = 0.1f;
+    a.shape = losses_rows(1, 5);
+    a.shape.class_stride = 1;
+    a.shape.sample_stride = 5;
+    a.soft = a.focal = 0;
+    a.gamma = 0;
+    targets[0] = 4;
+    for (i = 0; i < 60; i++) {
+        memcpy(x, logits, 5 * sizeof *x);
+        x[1] += bell(); /* other roundings each time */
+        x[2] += bell();
+        most = 1 + i % 4;
+        check_case("masked first, %u, blocks of up to %u", (unsigned)i, (unsigned)most);
+        fold_all(&a, 1, most);
+        compare(&a);
+        gradient_all(&a, most);
+        compare_gradients(&a);
+    }
+}
+
 /* States that nothing was folded into, but any bytes: results may be anything, and nothing else happens. */
 static void any_bytes(void)
 {
@@ -593,6 +622,7 @@ void test_partial(void)
     by_hand();
     if (!check_finite) any_bytes();
     extremes();
+    masked_first();
     wrong();
     for (seed = 1; seed < (check_quick ? 1000 : 2000); seed++) one(seed, 0);
     for (seed = 1; seed < (check_quick ? 500 : 2000); seed++) one(seed, 1);
