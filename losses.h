@@ -3063,6 +3063,10 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
             lag = lossv_add(lag, lossv_if_eq(w, zero, zero, lossv_mul(w, d)));
         }
         loss = lossv_fma(A, l_r, lossv_add(lag, lag));
+        if (soft) { /* infinite parts of both signs are those of an infinite loss */
+            const lossv most = lossv_fma(A, l_r, lossv_set(LOSSI_INF)); /* or NaN, as they are */
+            loss = lossv_if_eq(loss, loss, loss, most);
+        }
     }
     if (job->log_sum_exp != NULL || job->z_loss > 0) {
         lossv error;

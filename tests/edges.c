@@ -1247,6 +1247,40 @@ static void with_log_sum_exp(void)
     CHECK(memcmp(with, without, sizeof with) == 0);
 }
 
+/* Class weights above 1, label smoothing or probabilities, and logits near FLT_MAX: parts of the loss, of either sign,
+ * are above FLT_MAX where the loss is not, or where it is. With x_1 so far ahead that lse = x_1:
+ * l = (1/2 + 1/6) w_0 (x_1 - x_0) + 1/6 w_2 (x_1 - x_2) for e = 1/2 and target 0; w_0 / 2 (x_1 - x_0) for q = (1/2, 1/2, 0). */
+static void far_and_heavy(void)
+{
+    static const float x[3] = {1, 3.4e38f, -3e38f}, q[3] = {0.5f, 0.5f, 0};
+    static const uint8_t t = 0;
+    static const float some[][3] = {{0.5f, 100, 0},    {0.5f, 1e12f, 0}, {6.7f, 9.7f, 0},
+                                    {1e-3f, 3e38f, 0}, {700, 300, 300},  {0.5f, 100, 0.5f}};
+    losses_options o = {LOSSES_SUM, 0,    0, 0, 0,    NULL, NULL, 0,   0,
+                        0,          NULL, 0, 0, NULL, 0,    NULL, NULL};
+    size_t i, soft;
+    for (i = 0; i < COUNT(some); i++) {
+        for (soft = 0; soft < 2; soft++) {
+            const double w_0 = (double)some[i][0], w_2 = (double)some[i][2];
+            const double d_0 = (double)x[1] - (double)x[0], d_2 = (double)x[1] - (double)x[2];
+            const double want =
+                soft ? 0.5 * w_0 * d_0 : (0.5 + 0.5 / 3) * w_0 * d_0 + 0.5 / 3 * w_2 * d_2;
+            float loss;
+            check_case("cross_entropy, weights %g %g %g, soft %u", w_0, (double)some[i][1], w_2,
+                       (unsigned)soft);
+            o.class_weight = some[i];
+            o.label_smoothing = soft ? 0 : 0.5f;
+            CHECK_STATUS(losses_cross_entropy(&loss, NULL, x, soft ? losses_f32(q) : losses_u8(&t),
+                                              losses_rows(1, 3), &o),
+                         LOSSES_OK);
+            if (want > (double)FLT_MAX)
+                CHECK(isinf(loss) && loss > 0);
+            else
+                CHECK_ULP(loss, want, 4);
+        }
+    }
+}
+
 /* The greatest logit comes late: what came before keeps its gradient. In the second call many classes add
  * a little less than half an ulp each. */
 static void late_and_many(void)
@@ -1431,6 +1465,7 @@ void test_edges(void)
     small_alpha();
     tiny_target();
     with_log_sum_exp();
+    if (!check_finite) far_and_heavy();
     late_and_many();
     greatest_anywhere(31, 1);
     greatest_anywhere(130, 1);
