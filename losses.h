@@ -2636,9 +2636,9 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     lossv_walk w;
 
     w.m = *margin;
-    for (a = 0; a < parts; a++) {
-        sums[a].S.high = sums[a].S.low = zero;
-        sums[a].margins = sums[a].rest = sums[a].S;
+    for (a = 0; a < parts && soft; a++) {
+        sums[a].margins.high = sums[a].margins.low = zero;
+        sums[a].rest = sums[a].margins;
     }
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
     for (begin = 0; begin < v.blocks; begin = end) {
@@ -2707,7 +2707,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) r[a] = g->r[l + a];
             LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, w.top, &apart, &m, r, y);
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
-            w.m = m;
+            *margin = w.m = m;
             for (a = 0; a < parts; a++) sums[a] = y[a];
             r0 = along ? g->r[l] : 0;
             g->moved = 1;
@@ -2728,7 +2728,6 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             if (soft > 1) lossv_accumulate(&y->rest, rest[a]);
         }
     }
-    *margin = w.m;
 }
 
 /* The sums of each position in its lane; those of positions that are not on may be anything. */
@@ -2805,13 +2804,8 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
         return;
     }
 #endif
-    {
-        lossv_margin m = g->m;
-        LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &m, &g->sums);
-        if (!g->moved) return;
-        g->m = m;
-        lossv_store(g->x_r, LOSSV_N, m.x);
-    }
+    LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &g->m, &g->sums);
+    if (g->moved) lossv_store(g->x_r, LOSSV_N, g->m.x);
 }
 
 /* B S of the margin form from the sum of terms, NaN unless x_r is finite; *unit is the factor that makes
@@ -2845,22 +2839,28 @@ LOSSI_OP lossv LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossi_place *at = &g->at;
+    const size_t classes = job->shape.classes;
     lossv on = one, x = zero, w = one, number = zero;
-    size_t i;
-    g->mark = LOSSI_FN(integers)(job->targets, at->first);
+    lossv mark = LOSSI_FN(integers)(job->targets, at->first);
+    size_t c;
     if (job->ignored) {
-        on = lossv_if_eq(g->mark, lossv_set((float)job->ignore), zero, one);
-        g->mark = lossv_if_eq(on, one, g->mark, zero);
+        on = lossv_if_eq(mark, lossv_set((float)job->ignore), zero, one);
+        mark = lossv_if_eq(on, one, mark, zero);
     }
-    for (i = 0; i < job->shape.classes; i++) {
-        x = lossv_if_eq(g->mark, number, lossv_load_all(at->x + i * at->x_step), x);
-        if (job->weight != NULL) w = lossv_if_eq(g->mark, number, lossv_set(job->weight[i]), w);
+    g->mark = mark;
+    for (c = 0; c < classes; c++) {
+        x = lossv_if_eq(mark, number, lossv_load_all(at->x + c * at->x_step), x);
+        number = lossv_add(number, one);
+    }
+    number = zero;
+    for (c = 0; c < classes && job->weight != NULL; c++) {
+        w = lossv_if_eq(mark, number, lossv_set(job->weight[c]), w);
         number = lossv_add(number, one);
     }
     g->known = g->moved = 0;
     g->guess = 1;
     g->w = lossv_mul(lossv_set((float)job->keep * job->alpha), w);
-    g->x_t = g->x_z = x;
+    LOSSV_ALL(g->x_t.r[i] = g->x_z.r[i] = x.r[i]) /* as a whole x would stay in memory above */
     lossv_store(g->on, LOSSV_N, on);
     lossv_store(g->u, LOSSV_N,
                 job->upstream != NULL ? lossv_load_all(job->upstream + at->first)
@@ -2876,7 +2876,8 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
     const lossi_place *at = &g->at;
     const int index = soft < 2;
     /* the target is a good guess if it has half of the weight, as it has from this class weight on */
-    const float lead = (float)(job->uniform * job->all_weight / (job->keep + 2 * job->uniform));
+    const float lead =
+        soft ? (float)(job->uniform * job->all_weight / (job->keep + 2 * job->uniform)) : 0;
     float each[LOSSV_N];
     size_t greatest[LOSSV_N], l;
     int swept = 0;
@@ -3103,15 +3104,16 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
 
 /* The gradient of one position (along, number l) or of all (across): u ((A + Z) p_j - t_j) where on, with
  * u (A + Z) p_j = term * K * (K2 + K3), K3 only where terms may cancel; the terms are computed again where
- * they have not been stored. */
+ * they have not been stored. simple: they have, nothing is soft, and nothing to be added to. */
 LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int along, int soft,
-                                 size_t l)
+                                 int simple, size_t l)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossi_place *at = &g->at;
     const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
     const size_t r = along ? g->r[l] : 0, t = along ? g->t[l] : 0, classes = job->shape.classes;
-    const float old = job->accumulate && along && r < classes ? v.grad[r] : 0;
+    const int add = !simple && job->accumulate, stored = simple || v.terms != NULL;
+    const float old = add && along && r < classes ? v.grad[r] : 0;
     const lossv K = along ? lossv_set(g->K[l]) : lossv_load_all(g->K);
     const lossv K2 = along ? lossv_set(g->K2[l]) : lossv_load_all(g->K2);
     const lossv K3 = !soft ? zero : along ? lossv_set(g->K3[l]) : lossv_load_all(g->K3);
@@ -3120,14 +3122,12 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
                           : along ? lossv_set(g->uniform[l])
                                   : lossv_load_all(g->uniform);
     const lossv on = lossv_load_all(g->on), g_r = lossv_load_all(g->g);
-    const lossv_margin m =
-        along && v.terms == NULL ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
+    const lossv_margin m = along && !stored ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
     lossv number = zero, mark = g->mark;
     size_t i = 0;
-    if ((along || !job->ignored) && (job->accumulate || v.terms != NULL)) {
-        /* nothing to look at in each block */
+    if ((along || !job->ignored) && (add || stored)) { /* nothing to look at in each block */
         const size_t end = lossi_least(v.full, LOSSI_EXACT);
-        const int add = job->accumulate, again = add && v.terms == NULL;
+        const int again = add && !stored;
         for (; i < end; i++) {
             lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
             if (again) {
@@ -3145,7 +3145,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
         const size_t n = i < v.full ? LOSSV_N : LOSSV_LANES(i);
         float *const to = v.grad + i * v.grad_step;
         lossv s, y, low;
-        if (v.terms != NULL) {
+        if (stored) {
             y = lossv_load(v.terms + i * v.terms_step, n, 0);
         } else {
             LOSSI_PREFETCH(v.soon + i * v.soon_step);
@@ -3159,11 +3159,11 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
             y = lossv_if_eq(on, one, lossv_if_eq(mark, number, g_r, y), zero);
             number = lossv_add(number, one);
         }
-        if (job->accumulate) y = lossv_add(lossv_load(to, n, 0), y);
+        if (add) y = lossv_add(lossv_load(to, n, 0), y);
         lossv_store(to, n, y);
     }
     if (along) { /* r and t of a block may be elsewhere */
-        if (r < classes) v.grad[r] = job->accumulate ? old + g->g[l] : g->g[l];
+        if (r < classes) v.grad[r] = add ? old + g->g[l] : g->g[l];
         if (at->q == NULL && r != t && t < classes) v.grad[t] -= g->g_t[l];
     } else if (at->q == NULL && g->moved) {
         for (i = 0; i < at->count; i++)
@@ -3175,15 +3175,21 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
 LOSSI_STEP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, int along, int soft)
 {
     const lossi_place *at = &g->at;
+    const int simple = !soft && g->terms != NULL && !job->accumulate;
     size_t l, i;
     if (!along) {
-        LOSSI_FN(gradient)(job, g, 0, soft, 0);
+        if (simple)
+            LOSSI_FN(gradient)(job, g, 0, 0, 1, 0);
+        else
+            LOSSI_FN(gradient)(job, g, 0, soft, 0, 0);
         return;
     }
     for (l = 0; l < at->count; l++) {
         float *const y = at->grad + l * at->grad_step;
-        if (g->on[l] > 0)
-            LOSSI_FN(gradient)(job, g, 1, soft, l);
+        if (g->on[l] > 0 && simple)
+            LOSSI_FN(gradient)(job, g, 1, 0, 1, l);
+        else if (g->on[l] > 0)
+            LOSSI_FN(gradient)(job, g, 1, soft, 0, l);
         else
             for (i = 0; i < job->shape.classes && !job->accumulate; i++) y[i] = 0;
     }
