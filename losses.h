@@ -2594,7 +2594,10 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
         const lossv c = LOSSI_FN(target_terms)(v, along, soft, i, n);
         if (soft > 1) LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
-        w->margins = lossv_add(w->margins, lossv_if_eq(c, zero, zero, lossv_mul(c, h)));
+        lossv margin = lossv_mul(c, h);
+        if (soft > 1 || v->weight != NULL || n < LOSSV_N) /* some c may be 0 */
+            margin = lossv_if_eq(c, zero, zero, margin);
+        w->margins = lossv_add(w->margins, margin);
         if (soft > 1) {
             w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
             if ((along && (marked || i + LOSSV_SUMS == w->skipped)) ||
@@ -3104,7 +3107,7 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
 
 /* The gradient of one position (along, number l) or of all (across): u ((A + Z) p_j - t_j) where on, with
  * u (A + Z) p_j = term * K * (K2 + K3), K3 only where terms may cancel; the terms are computed again where
- * they have not been stored. simple: they have, nothing is soft, and nothing to be added to. */
+ * they have not been stored. simple: they have, and there is nothing to be added to. */
 LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int along, int soft,
                                  int simple, size_t l)
 {
@@ -3172,27 +3175,32 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     }
 }
 
-LOSSI_STEP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, int along, int soft)
+LOSSI_OP void LOSSI_FN(gradients_as)(const lossi_job *job, const lossv_group *g, int along,
+                                     int soft, int simple)
 {
     const lossi_place *at = &g->at;
-    const int simple = !soft && g->terms != NULL && !job->accumulate;
     size_t l, i;
     if (!along) {
-        if (simple)
-            LOSSI_FN(gradient)(job, g, 0, 0, 1, 0);
-        else
-            LOSSI_FN(gradient)(job, g, 0, soft, 0, 0);
+        LOSSI_FN(gradient)(job, g, 0, soft, simple, 0);
         return;
     }
     for (l = 0; l < at->count; l++) {
         float *const y = at->grad + l * at->grad_step;
-        if (g->on[l] > 0 && simple)
-            LOSSI_FN(gradient)(job, g, 1, 0, 1, l);
-        else if (g->on[l] > 0)
-            LOSSI_FN(gradient)(job, g, 1, soft, 0, l);
+        if (g->on[l] > 0)
+            LOSSI_FN(gradient)(job, g, 1, soft, simple, l);
         else
             for (i = 0; i < job->shape.classes && !job->accumulate; i++) y[i] = 0;
     }
+}
+
+LOSSI_STEP void LOSSI_FN(gradients)(const lossi_job *job, const lossv_group *g, int along, int soft)
+{
+    if (g->terms == NULL || job->accumulate)
+        LOSSI_FN(gradients_as)(job, g, along, soft, 0);
+    else if (soft)
+        LOSSI_FN(gradients_as)(job, g, along, soft, 1);
+    else
+        LOSSI_FN(gradients_as)(job, g, along, 0, 1);
 }
 
 /* x - lse */
