@@ -4818,31 +4818,40 @@ static uint64_t lossi_nonzero_bytes(uint64_t u)
 }
 
 /* Of sixteen targets how many are ignored (unless counting none may be), or -1 if one is neither that nor
- * at most `most`; ignore must fit 32 bits unless they have 64. */
-LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, uint32_t most,
+ * at most `most`, 1 of masks; ignore must fit 32 bits unless they have 64. */
+LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, int mask, uint32_t most,
                               int64_t ignore, int counting)
 {
-    uint32_t odd = 0, off = 0;
-    int k;
+    uint64_t odd_64 = 0, off_64 = 0;
+    uint32_t odd = 0, off = 0; /* of 32 bits compilers take several at a time */
+    size_t k;
     targets.type = type;
-    for (k = 0; k < 16; k++) {
-        const int64_t t = lossi_target(targets, i + (size_t)k);
-        const uint32_t is = type == LOSSI_I64 ? t == ignore : (int32_t)t == (int32_t)ignore;
-        const uint32_t above = type == LOSSI_I64 ? (uint64_t)t > most : (uint32_t)t > most;
-        odd |= counting ? above & (is ^ 1) : above;
-        if (counting) off += is;
+    for (k = 0; k < 16; k++) { /* nothing of an ignored one is odd */
+        const int64_t t = lossi_target(targets, i + k);
+        if (type == LOSSI_I64) {
+            const uint64_t u = (uint64_t)t, is = counting && t == ignore;
+            odd_64 |= (mask ? u : u > most) & (is - 1);
+            off_64 += is;
+        } else {
+            const uint32_t u = (uint32_t)t, is = counting && (int32_t)t == (int32_t)ignore;
+            odd |= (mask ? u : u > most) & (is - 1);
+            off += is;
+        }
     }
-    return odd ? -1 : (int)off;
+    return (odd_64 | odd) > (mask ? 1u : 0u) ? -1 : (int)(off_64 + off);
 }
 
 LOSSI_FORCE int lossi_sixteen_at(losses_targets targets, size_t i, uint32_t most, int64_t ignore,
                                  int counting)
 {
-    if (targets.type == LOSSI_U8)
-        return lossi_sixteen(targets, LOSSI_U8, i, most, ignore, counting);
+    const int mask = most == 1;
+    if (targets.type == LOSSI_U8) /* of masks in words of eight */
+        return lossi_sixteen(targets, LOSSI_U8, i, 0, most, ignore, counting);
     if (targets.type == LOSSI_I32)
-        return lossi_sixteen(targets, LOSSI_I32, i, most, ignore, counting);
-    return lossi_sixteen(targets, LOSSI_I64, i, most, ignore, counting);
+        return mask ? lossi_sixteen(targets, LOSSI_I32, i, 1, most, ignore, counting)
+                    : lossi_sixteen(targets, LOSSI_I32, i, 0, most, ignore, counting);
+    return mask ? lossi_sixteen(targets, LOSSI_I64, i, 1, most, ignore, counting)
+                : lossi_sixteen(targets, LOSSI_I64, i, 0, most, ignore, counting);
 }
 
 /* Of targets first .. first + n - 1, valid up to highest or ignored: how many are ignored; stops at the first
