@@ -3959,7 +3959,7 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
  * and of dice p (1-t) + (1-p) t = s(z). */
 typedef struct lossv_elements {
     lossv t, on;        /* target, and 1 or 0 where ignored */
-    lossv sign, z;      /* 1 - 2t of a hard target, otherwise 1; sign * x, 0 where ignored */
+    lossv sign, z;      /* 1 - 2t of a hard target, otherwise 1; sign * x */
     lossv e, inverse;   /* e, 1 / (1 + e) */
     lossv small;        /* B s(-|z|) */
     lossv wrong, right; /* B s(z), B s(-z) */
@@ -4030,13 +4030,12 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
 LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
                                  size_t i, size_t n, int lows, int logs, int some)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
+    const lossv small = lossv_set(LOSSV_1_B);
     const float *const x = at->x + i;
     size_t k;
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
         lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, p, e, rest;
-        if (some) d = lossv_if_eq(lossv_load_all(y->on + k), one, d, zero);
         p = lossv_exp_rest(lossv_nabs(d), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s, &rest);
         e = lossv_fma(s, p, s);
         lossv_store(y->high + k, LOSSV_N, e);
@@ -4061,10 +4060,7 @@ LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, s
     y.t = lossv_load_all(strip->t + k);
     y.z = lossv_load(at->x + i, m, 0);
     y.on = y.sign = one;
-    if (some) {
-        y.on = lossv_load_all(strip->on + k);
-        y.z = lossv_if_eq(y.on, one, y.z, zero);
-    }
+    if (some) y.on = lossv_load_all(strip->on + k);
     if (hard) {
         y.sign = lossv_fnma(lossv_set(2), y.t, one);
         y.z = lossv_mul(y.sign, y.z);
@@ -4092,19 +4088,20 @@ LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv log, lossv c_ne
     return lossv_fma(lossv_add(c_negative, c_positive), log, LOSSI_FN(times)(c, lossv_abs(y->z)));
 }
 
-/* Binary cross-entropy of a block; *slope is its gradient times u. What may be too small for a float goes
- * through B, so that the product with u, or of log(1 + e) = e with a weight, is rounded once, at the end. */
+/* Binary cross-entropy of a block; *slope is its gradient times u; even: the weights are 1. What may be too
+ * small for a float goes through B, so that the product with u, or of log(1 + e) = e with a weight, is rounded
+ * once, at the end. */
 LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, lossv w, lossv wb,
-                                lossv u, int hard, int plain, lossv *slope)
+                                lossv u, int hard, int even, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), unit = lossv_set(LOSSV_1_B);
     lossv c, l, far = zero; /* the part of l that is linear in x */
     if (hard) {
-        c = plain ? one : lossv_if_eq(y->t, zero, w, wb);
+        c = even ? one : lossv_if_eq(y->t, zero, w, wb);
         *slope = lossv_mul(lossv_if_lt(y->z, zero, y->small, y->inverse), lossv_mul(c, u));
         *slope = lossv_mul(*slope, lossv_mul(y->sign, lossv_if_lt(y->z, zero, unit, one)));
         l = lossv_add(log, lossv_max(y->z, zero));
-        if (plain) return l;
+        if (even) return l;
         l = LOSSI_FN(times)(c, l);
     } else {
         const lossv negative = lossv_mul(wb, y->t);
@@ -4245,6 +4242,7 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
     const float *const weight = plain ? NULL : job->weight;
     const float *const positive = plain ? NULL : job->positive;
     const float *const upstream = plain ? NULL : job->upstream;
+    const int even = weight == NULL && positive == NULL;
     const float gamma = job->gamma, alpha = job->alpha, factor = job->factor;
     const size_t classes = job->shape.classes;
     size_t k, from, to, a, c = (at->plane + i) % classes;
@@ -4277,7 +4275,7 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
             } else {
                 const lossv w = LOSSI_FN(weights_at)(weight, at, weights->of_class + c + k);
                 const lossv b = LOSSI_FN(weights_at)(positive, at, weights->positive + c + k);
-                l = LOSSI_FN(binary)(&y, high, log, w, lossv_mul(w, b), u, hard, plain, &slope);
+                l = LOSSI_FN(binary)(&y, high, log, w, lossv_mul(w, b), u, hard, even, &slope);
             }
             if (some) {
                 l = lossv_if_eq(y.on, one, l, zero);
@@ -4325,12 +4323,12 @@ LOSSI_OP void LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int
 }
 
 /* The sums of dice over a strip, n elements from number i on, and, where there is room for it, B p (1-p)
- * of them; of a hard target the sign remembers it. plain: hard targets that all count, whole blocks. */
+ * of them; of a hard target the sign remembers it, of one that does not count B. plain: hard targets that all count, whole blocks. */
 LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, lossv_strip *strip,
                                    float *bump, size_t i, size_t n, int plain, lossv_pair *V,
                                    lossv_pair *I)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const lossv zero = lossv_set(0), one = lossv_set(1), off = lossv_set(LOSSV_B);
     const int hard = plain || at->q == NULL;
     const int some = !plain && (n % LOSSV_N != 0 || job->ignored);
     lossv V_part[LOSSV_SUMS], I_part[LOSSV_SUMS];
@@ -4351,8 +4349,11 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
             a = k / LOSSV_N % LOSSV_SUMS;
             I_part[a] = lossv_add(I_part[a], right);
             V_part[a] = lossv_add(V_part[a], wrong);
-            if (bump != NULL)
-                lossv_store(bump + k, m, lossv_mul(y.small, lossv_mul(y.inverse, y.sign)));
+            if (bump != NULL) {
+                lossv slope = lossv_mul(y.small, lossv_mul(y.inverse, y.sign));
+                if (some) slope = lossv_if_eq(y.on, one, slope, off);
+                lossv_store(bump + k, m, slope);
+            }
         }
         for (a = 0; a < LOSSV_SUMS; a++) {
             lossv_accumulate(I + a, I_part[a]);
@@ -4391,10 +4392,10 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_sums)(const lossi_job *job, const lo
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, const lossi_place *at,
                                                       const lossi_slopes *slopes, int stored)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1);
+    const lossv zero = lossv_set(0), off = lossv_set(LOSSV_B);
     const lossv c0 = lossv_set(slopes->c0), c1 = lossv_set(slopes->c1);
     const lossv c01 = lossv_set(slopes->c01), u = lossv_set(slopes->unit);
-    const int hard = at->q == NULL, plain = hard && !job->ignored;
+    const int hard = at->q == NULL, plain = hard && stored && !job->ignored;
     lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS]; /* not of interest */
     lossv_strip strip;
     float room[LOSSV_STRIP]; /* for B p (1-p), where grad is added to */
@@ -4406,27 +4407,23 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, cons
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
-        const int some = n % LOSSV_N != 0 || job->ignored;
         float *const to = at->grad + i;
         float *const bump = stored ? to : room;
         if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
-        if (plain && stored && !some) { /* nothing to look at in each block */
+        if (plain && n % LOSSV_N == 0) { /* nothing to look at in each block */
             for (k = 0; k < n; k += LOSSV_N) {
                 const lossv y = lossv_load_all(to + k), c = lossv_if_lt(y, zero, c1, c0);
                 lossv_store(to + k, LOSSV_N, lossv_mul(lossv_mul(y, c), u));
             }
             continue;
         }
-        if (stored) LOSSI_FN(targets_at)(&strip, job, at, i, n);
         for (k = 0; k < n; k += LOSSV_N) {
-            const lossv t = lossv_load_all(strip.t + k);
-            lossv y = lossv_load(bump + k, n - k, 0);
-            lossv c = lossv_once(t, c01, c0);
-            if (hard) c = lossv_if_lt(y, zero, c1, c0);
-            y = lossv_mul(lossv_mul(y, c), u);
-            if (some) y = lossv_if_eq(lossv_load_all(strip.on + k), one, y, zero);
-            if (job->accumulate) y = lossv_add(lossv_load(to + k, n - k, 0), y);
-            lossv_store(to + k, n - k, y);
+            const lossv y = lossv_load(bump + k, n - k, 0);
+            lossv c = hard ? lossv_if_lt(y, zero, c1, c0)
+                           : lossv_once(lossv_load(at->q + i + k, n - k, 0), c01, c0);
+            c = lossv_if_eq(y, off, zero, lossv_mul(lossv_mul(y, c), u));
+            if (job->accumulate) c = lossv_add(lossv_load(to + k, n - k, 0), c);
+            lossv_store(to + k, n - k, c);
         }
     }
 }
