@@ -2539,27 +2539,20 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 /* A sweep on its way */
 typedef struct lossv_walk {
     lossv_margin m;
-    lossv ones, second, third, fourth, rests, others, lows, margins, rest; /* over these blocks */
-    lossv_pair most_rest; /* and of rest over the groups */
-    lossv top;            /* its greatest logit */
+    lossv ones, lows, margins, rest; /* over these blocks */
+    lossv_pair most_rest;            /* and of rest over the groups */
+    lossv *in_turn; /* along: four sums of e, or of s, and two of s t, see walk_on */
+    size_t turn;
+    lossv top; /* its greatest logit */
     lossv half_z, mark, number;
     float *kept;           /* where its logits are kept, or NULL */
     size_t begin, skipped; /* numbers of its first and, along, of that which was taken before it */
 } lossv_walk;
 
-/* Four sums, in turn, so that few are added in a row */
-LOSSI_OP void LOSSI_FN(add_in_turn)(lossv_walk *w, lossv s)
-{
-    s = lossv_add(w->ones, s);
-    w->ones = w->second;
-    w->second = w->third;
-    w->third = w->fourth;
-    w->fourth = s;
-}
-
 /* One block of a sweep, of n lanes, which has r only where it is marked.
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. Next to one
- * large term many small ones would be lost, each less than half an ulp. */
+ * large term many small ones would be lost, each less than half an ulp. Along, blocks add to several sums in
+ * turn, so that few additions wait for each other; these are in memory, for registers are few. */
 LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, int soft, int fine,
                                 int marked, size_t i, size_t n)
 {
@@ -2573,12 +2566,10 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
     t = LOSSI_FN(term)(t, &w->m, &s, &low);
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
-        LOSSI_FN(add_in_turn)(w, fine ? s : e);
-        if (fine) { /* two sums, in turn */
-            const lossv rests = lossv_fma(s, t, w->others);
-            w->others = w->rests;
-            w->rests = rests;
-        }
+        lossv *const ones = w->in_turn + w->turn % 4, *const rests = w->in_turn + 4 + w->turn % 2;
+        *ones = lossv_add(*ones, fine ? s : e);
+        if (fine) *rests = lossv_fma(s, t, *rests);
+        w->turn++;
     } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
         sum = lossv_add(w->ones, e);
         error = lossv_sub(e, lossv_sub(sum, w->ones));
@@ -2635,7 +2626,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     size_t i, a, begin, end, whole, first, r0 = along ? g->r[l] : 0;
     int own;
     lossv ones[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
-    lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
+    lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS], in_turn[6];
     lossv_walk w;
 
     w.m = *margin;
@@ -2653,8 +2644,10 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         own = first >= begin && first < whole;
         w.begin = begin;
         for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
-            w.ones = w.second = w.third = w.fourth = w.rests = w.others = w.lows = w.margins = zero;
-            w.rest = zero;
+            w.ones = w.lows = w.margins = w.rest = zero;
+            for (i = 0; i < (fine ? 6u : 4u); i++) in_turn[i] = zero;
+            w.in_turn = in_turn;
+            w.turn = 0;
             if (soft) w.most_rest = sums[a].rest;
             w.kept = keep ? kept : NULL;
             w.skipped = first + a;
@@ -2674,7 +2667,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                     LOSSI_FN(walk_on)(&w, &v, 1, soft, fine, 1, i, LOSSV_LANES(i));
                 }
 #if LOSSV_SUMS > 1 /* these lanes of a block of sixteen have no class */
-                if (i >= end && whole < end && fine < 2) LOSSI_FN(add_in_turn)(&w, zero);
+                if (i >= end && whole < end) w.turn++;
 #endif
             } else {
                 w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
@@ -2684,9 +2677,11 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 for (; i < end; i++) LOSSI_FN(walk_on)(&w, &v, 0, soft, fine, 1, i, LOSSV_LANES(i));
             }
             if (along && fine < 2)
-                w.ones = lossv_add(lossv_add(w.ones, w.second), lossv_add(w.third, w.fourth));
+                w.ones = lossv_add(lossv_add(in_turn[w.turn % 4], in_turn[(w.turn + 1) % 4]),
+                                   lossv_add(in_turn[(w.turn + 2) % 4], in_turn[(w.turn + 3) % 4]));
             if (along && fine == 1) { /* |rests| < ones: their sum and its error */
-                const lossv rests = lossv_add(w.rests, w.others), sum = lossv_add(w.ones, rests);
+                const lossv rests = lossv_add(in_turn[4], in_turn[5]),
+                            sum = lossv_add(w.ones, rests);
                 w.lows = lossv_sub(rests, lossv_sub(sum, w.ones));
                 w.ones = sum;
             }
