@@ -201,7 +201,7 @@ static void fill(const task *a, int kind)
             *y = bell() * spread;
             if (kind == 1 && c == t) *y += 10 + 60 * uniform();
             if (kind == 2 && below(3) == 0) *y = -INFINITY;
-            if (kind == 7 && below(3) == 0) *y = below(2) ? -1e4f : -1e30f;
+            if (kind == 7 && below(3) == 0) *y = below(2) || check_finite ? -1e4f : -1e30f;
             if (kind == 5) *y = below(5) ? *y + near : near > 0 ? 300 : -300;
             *p = below(2) ? uniform() : 0;
             sum += (double)*p;
