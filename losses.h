@@ -2630,9 +2630,9 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     lossv_walk w;
 
     w.m = *margin;
-    for (a = 0; a < parts && soft; a++) {
-        sums[a].margins.high = sums[a].margins.low = zero;
-        sums[a].rest = sums[a].margins;
+    for (a = 0; a < parts; a++) {
+        sums[a].S.high = sums[a].S.low = zero;
+        if (soft) sums[a].margins = sums[a].rest = sums[a].S;
     }
     w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
     for (begin = 0; begin < v.blocks; begin = end) {
