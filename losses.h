@@ -4821,12 +4821,13 @@ LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, int ma
     for (k = 0; k < 16; k++) { /* nothing of an ignored one is odd */
         const int64_t t = lossi_target(targets, i + k);
         if (type == LOSSI_I64) {
-            const uint64_t u = (uint64_t)t, is = counting && t == ignore;
-            odd_64 |= (mask ? u : u > most) & (is - 1);
+            const uint64_t u = (uint64_t)t, is = counting && t == ignore ? 1u : 0u;
+            odd_64 |= (mask ? u : u > most ? 1u : 0u) & (is - 1);
             off_64 += is;
         } else {
-            const uint32_t u = (uint32_t)t, is = counting && (int32_t)t == (int32_t)ignore;
-            odd |= (mask ? u : u > most) & (is - 1);
+            const uint32_t u = (uint32_t)t,
+                           is = counting && (int32_t)t == (int32_t)ignore ? 1u : 0u;
+            odd |= (mask ? u : u > most ? 1u : 0u) & (is - 1);
             off += is;
         }
     }
