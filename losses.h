@@ -63,11 +63,12 @@
  *             probabilities), and 6.3 * 2^-24 of cancelling gradients. Cross-entropy with label smoothing
  *             or probabilities and a logit of -1e4 or less is up to 6 ulp off; rows that were made for it
  *             (hundreds of classes 17 behind a few equal ones) 5 ulp, with focal loss 16; focal loss of
- *             more than 300,000 classes with LOSSES_NO_SIMD more than 4.
+ *             more than 300,000 classes with LOSSES_NO_SIMD more than 4, as cross-entropy below 2^-140
+ *             of more than 500.
  *   range     What multiplies a loss or a gradient (upstream / D, weights, alpha, z_loss times lse and
- *             their products) is to be 0 or between 2^-90 and 2^86: beyond, results may overflow or
- *             lose bits though the exact ones would not. With LOSSES_NO_DOUBLE a sum above FLT_MAX is
- *             +inf, and so is its mean.
+ *             their products) is to be 0 or between 2^-90 (2^-80 with LOSSES_NO_SIMD) and 2^86: beyond,
+ *             results may overflow or lose bits though the exact ones would not. With LOSSES_NO_DOUBLE
+ *             a sum above FLT_MAX is +inf, and so is its mean.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses; nll
  *             reads a_t only), element (sigmoid losses) or mask (dice) and in the reduced value, nowhere
  *             else; so does +inf in a softmax, or a position that is all -inf. A -inf logit has
@@ -88,6 +89,12 @@
 #define LOSSES_VERSION        100 /* 10000 * major + 100 * minor + patch */
 #define LOSSES_VERSION_STRING "0.1.0"
 
+#if defined(__SIZEOF_DOUBLE__) && __SIZEOF_DOUBLE__ < 8 && !defined(LOSSES_NO_DOUBLE)
+#define LOSSES_NO_DOUBLE /* double is float: AVR */
+#endif
+#if defined(__SIZEOF_SIZE_T__) && __SIZEOF_SIZE_T__ < 4 && !defined(LOSSES_NO_SIMD)
+#define LOSSES_NO_SIMD
+#endif
 #if defined(LOSSES_NO_DOUBLE) && !defined(LOSSES_NO_REFERENCE)
 #define LOSSES_NO_REFERENCE
 #endif
@@ -3521,7 +3528,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
 /* --- one number at a time ----------------------------------------------------------------------------
  * What a microcontroller links, and what its calls take where no option needs more: index targets, and
  * masks. With a = 0 or the greatest logit m, where |m| is so large that x - m is exact, and k = (m - a) / ln 2
- * rounded, E_j = B e^(x_j - a) 2^-k gives
+ * rounded, E_j = B e^(x_j - a) 2^-k, in cross-entropy 2^-10 of it, gives
  *     S = sum_{j != t} E_j / E_t,  p_j = E_j / sum E,  l = log1p(S),  s = 1 - p_t = S / (1 + S):
  * r is the target and the greatest logit only gives the scale. A target far behind it is taken for one that is
  * 31 behind, where l = -log p_t to the last bit, and the rest of the way is added to l. */
@@ -3588,13 +3595,21 @@ LOSSI_OP float LOSSI_FN(log_tail)(float f, float n)
     return lossr_fnma(z, lossr_fnma(q, w, f), lossr_mul(n, LOSSV_LN2_LO));
 }
 
-/* log(1 + S) for 0 <= S < 2^125. Bound of log1p_one: 2.06 ulp; worst at 0x3f00ee99 */
-LOSSI_OP float LOSSI_FN(log1p_one)(float S)
+/* log(1 + S / E) for 0 <= S, E positive and normal, S + E below 2^126.
+ * Identity: with F = 2^i E it is i ln 2 + 2 atanh z, z = (S - (F - E)) / (S - (F - E) + 2 F), |z| <= 0.2;
+ * the polynomial is that of log_tail. With E = 1:
+ * Bound of log_ratio: 1.99 ulp; worst at 0x3e05dc08 */
+LOSSI_OP float LOSSI_FN(log_ratio)(float S, float E)
 {
-    int32_t e;
-    const float rest = LOSSI_FN(split)(lossr_add(1.f, S), &e), f = e == 0 ? S : rest;
-    const float n = (float)e;
-    return lossr_fma(n, LOSSV_LN2_HI, lossr_add(f, LOSSI_FN(log_tail)(f, n)));
+    const uint32_t e = lossi_bits(E);
+    const int32_t i = (int32_t)(lossi_bits(lossr_add(S, E)) - e + 0x400000u) >> 23;
+    const float F = lossi_float(e + ((uint32_t)i << 23)), n = (float)i;
+    const float f = lossr_sub(S, lossr_sub(F, E));
+    const float z = lossr_div(f, lossr_add(lossr_add(F, F), f)), w = lossr_mul(z, z);
+    float q = lossr_fma(3.04842293e-1f, w, 3.99504364e-1f);
+    q = lossr_fma(q, w, 6.66670501e-1f);
+    q = lossr_fma(z, lossr_mul(q, w), lossr_mul(n, LOSSV_LN2_LO));
+    return lossr_fma(n, LOSSV_LN2_HI, lossr_add(lossr_add(z, z), q));
 }
 
 /* log(u) + c + shift ln 2 as a pair; u positive and normal, or 0, of which the log is -88 */
@@ -3648,49 +3663,61 @@ static LOSSI_APART float LOSSI_FN(focus_lane)(float T, float error, float gamma,
     return lossr_add(y, lossr_fma(y, rest, K));
 }
 
+/* The next of elements k apart; after the last of them its end */
+LOSSI_OP const float *LOSSI_FN(next)(const float *p, size_t k, const float *end)
+{
+    return k == 1 || p + 1 == end ? p + 1 : p + k;
+}
+
 /* A position of cross-entropy or focal, its classes k apart. Stores to grad, or adds. Returns the loss. */
 LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t classes, size_t t,
                                   float gamma, float u, int focal, int accumulate)
 {
-    const float *p = x, *const at = x + t * k, *const last = x + (classes - 1) * k;
+    const float *p = x, *const at = x + t * k, *stop = at;
+    const float *const end = x + (classes - 1) * k + 1;
     float *g = accumulate ? NULL : grad;
     float m = *at, a, step, others, excess, target, all, low = 0, lows = 0, target_low = 0, l;
 
     LOSSI_UNROLL(4)
     do {
         m = *p > m ? *p : m;
-    } while (k == 1 ? ++p != x + classes : p != last && (p += k, 1));
+        p = LOSSI_FN(next)(p, k, end);
+    } while (p != end);
     others = excess = lossr_sub(m, m); /* 0, or NaN for a position that has no answer */
     a = lossi_bits(m) << 1 < 0x87000000u ? others : m; /* |m| < 2^8 */
     m = lossr_sub(m, a);
-    step = lossr_fnma(m, 1.44269504f, LOSSV_MAGIC + 127 + 40);
+    step = lossr_fnma(m, 1.44269504f, LOSSV_MAGIC + 127 + (focal ? 40 : 30));
     target = lossr_sub(m, 31.f);
+    m = lossr_sub(*at, a);
+    if (!(m < target)) target = m;
+    m = lossr_sub(target, m); /* what is added to l */
+    target = focal ? LOSSI_FN(exp_two)(target, step, &target_low) : LOSSI_FN(exp_one)(target, step);
     p = x;
-    LOSSI_UNROLL(2)
-    do {
-        const float d = lossr_sub(*p, a);
-        float e;
-        if (p == at) {
-            if (!(d < target)) target = d;
-            m = lossr_sub(target, d); /* what is added to l */
-            target = e = focal ? LOSSI_FN(exp_two)(target, step, &target_low)
-                               : LOSSI_FN(exp_one)(target, step);
-            if (g != NULL) *g = e, g += k;
-        } else {
-            const float old = others;
-            e = focal ? LOSSI_FN(exp_two)(d, step, &low) : LOSSI_FN(exp_one)(d, step);
-            if (g != NULL) *g = e, g += k;
-            if (!focal) e = lossr_sub(e, excess); /* Kahan: what was added too much */
-            others = lossr_add(others, e);
-            excess = lossr_sub(others, old);
-            if (focal) { /* Knuth, as in two_sum */
-                low = lossr_add(low, lossr_sub(e, excess));
-                lows = lossr_add(lows, lossr_add(low, lossr_sub(old, lossr_sub(others, excess))));
-            } else {
-                excess = lossr_sub(excess, e);
-            }
+    for (;;) { /* the classes before the target, then those after it */
+        if (p != stop) {
+            LOSSI_UNROLL(2)
+            do {
+                const float d = lossr_sub(*p, a), old = others;
+                float e = focal ? LOSSI_FN(exp_two)(d, step, &low) : LOSSI_FN(exp_one)(d, step);
+                p = LOSSI_FN(next)(p, k, end);
+                if (g != NULL) *g = e, g += k;
+                if (!focal) e = lossr_sub(e, excess); /* Kahan: what was added too much */
+                others = lossr_add(others, e);
+                excess = lossr_sub(others, old);
+                if (focal) { /* Knuth, as in two_sum */
+                    low = lossr_add(low, lossr_sub(e, excess));
+                    lows =
+                        lossr_add(lows, lossr_add(low, lossr_sub(old, lossr_sub(others, excess))));
+                } else {
+                    excess = lossr_sub(excess, e);
+                }
+            } while (p != stop);
         }
-    } while (k == 1 ? ++p != x + classes : p != last && (p += k, 1));
+        if (p == end) break;
+        if (g != NULL) *g = target, g += k;
+        p = LOSSI_FN(next)(p, k, end);
+        stop = end;
+    }
     if (focal) {
         float T, P, old = others;
         others = lossr_add(others, lows);
@@ -3709,12 +3736,16 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
         u = lossr_fma(u, gamma, u);
         l = m > 0 ? lossr_add(l, m) : lossr_mul(lossr_mul(l, P), LOSSV_1_B);
     } else {
-        l = lossr_add(LOSSI_FN(log1p_one)(lossr_div(others, target)), m);
+        l = lossr_add(LOSSI_FN(log_ratio)(others, target), m);
     }
     all = lossr_add(others, target);
-    if (grad != NULL) { /* u E_j / all, in an order in which E_j u is not too large for a float */
-        all = lossr_div(1.f, all);
-        if (lossi_bits(u) << 1 >= 0x7f000000u) all = lossr_mul(all, u), u = 1;
+    if (grad != NULL) {                                  /* u E_j / all */
+        if (focal && lossi_bits(u) << 1 < 0x7f000000u) { /* u / all might not be normal */
+            all = lossr_div(1.f, all);
+        } else {
+            u = lossr_div(u, all);
+            all = 1;
+        }
         if (accumulate) {
             for (p = x, g = grad; classes > 0; classes--, p += k, g += k) {
                 const float e = LOSSI_FN(exp_one)(lossr_sub(*p, a), step);
@@ -4523,8 +4554,8 @@ LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t class
 #endif
 
 #ifdef LOSSI_TEST
-/* y = exp, log, log1p, log1p_unit or, one number at a time, exp_one, log1p_one of x, for tests and
- * measurements; exp of 88.376 at most, exp_one below 127 ln 2, log1p_one below 2^125 */
+/* y = exp, log, log1p, log1p_unit or, one number at a time, exp_one, log_ratio of x, for tests and
+ * measurements; exp of 88.376 at most, exp_one below 127 ln 2, log_ratio to 1 below 2^125 */
 LOSSI_KERNEL void LOSSI_FN(map)(int which, float *y, const float *x, size_t n)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
@@ -4536,7 +4567,8 @@ LOSSI_KERNEL void LOSSI_FN(map)(int which, float *y, const float *x, size_t n)
     }
 #if LOSSV_N == 1
     for (i = 0; i < n && which > 3; i++)
-        y[i] = which == 4 ? LOSSI_FN(exp_one)(x[i], LOSSV_MAGIC + 127) : LOSSI_FN(log1p_one)(x[i]);
+        y[i] =
+            which == 4 ? LOSSI_FN(exp_one)(x[i], LOSSV_MAGIC + 127) : LOSSI_FN(log_ratio)(x[i], 1);
 #endif
     for (i = 0; i < n && which > 0 && which < 4; i += LOSSV_N) {
         const lossv a = lossv_load(x + i, n - i, 1);
@@ -4821,13 +4853,18 @@ LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, int ma
     for (k = 0; k < 16; k++) { /* nothing of an ignored one is odd */
         const int64_t t = lossi_target(targets, i + k);
         if (type == LOSSI_I64) {
-            const uint64_t u = (uint64_t)t, is = counting && t == ignore ? 1u : 0u;
-            odd_64 |= (mask ? u : u > most ? 1u : 0u) & (is - 1);
+            const uint64_t u = (uint64_t)t;
+            uint64_t is = 0, far = mask ? u : 0;
+            if (counting && t == ignore) is = 1;
+            if (!mask && u > most) far = 1;
+            odd_64 |= far & (is - 1);
             off_64 += is;
         } else {
-            const uint32_t u = (uint32_t)t,
-                           is = counting && (int32_t)t == (int32_t)ignore ? 1u : 0u;
-            odd |= (mask ? u : u > most ? 1u : 0u) & (is - 1);
+            const uint32_t u = (uint32_t)t;
+            uint32_t is = 0, far = mask ? u : 0;
+            if (counting && (int32_t)t == (int32_t)ignore) is = 1;
+            if (!mask && u > most) far = 1;
+            odd |= far & (is - 1);
             off += is;
         }
     }

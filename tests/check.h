@@ -18,7 +18,7 @@ extern int check_quick;
 /* 1 tries all floats where a suite tries some, and says what it found: --every. */
 extern int check_every;
 
-/* exp (0), log (1), log1p (2), log1p_unit (3) and, with LOSSES_NO_SIMD, exp_one (4) or log1p_one (5) of the
+/* exp (0), log (1), log1p (2), log1p_unit (3) and, with LOSSES_NO_SIMD, exp_one (4) or log_ratio (5) of the
  * header in an instruction set, of n floats. */
 void check_map(const char *set, int which, float *y, const float *x, size_t n);
 /* e^x 2^k and log(u) + rest of the states */
@@ -65,5 +65,5 @@ void test_partial_dice(void); /* masks in tiles, in any order, against the refer
 void test_gradient(void);     /* the reference's gradients against central differences            */
 /* the errors of the header's functions, against the bounds that it states */
 void test_exp(void), test_log(void), test_log1p(void), test_log1p_unit(void);
-void test_exp_one(void), test_log1p_one(void); /* with LOSSES_NO_SIMD */
+void test_exp_one(void), test_log_ratio(void); /* with LOSSES_NO_SIMD */
 #endif

@@ -23,9 +23,9 @@ static const struct function {
     {"log1p", log1p, 0, FLT_MAX},
     {"log1p_unit", log1p, 0, 1},
     {"exp_one", exp, -87.33654f, 88.02969f}, /* from 2^-126 to 2^127 */
-    {"log1p_one", log1p, 0, 4.2535296e37f},  /* 2^125 */
+    {"log_ratio", log1p, 0, 4.2535296e37f},  /* 2^125 */
 };
-enum { EXP, LOG, LOG1P, LOG1P_UNIT, EXP_ONE, LOG1P_ONE };
+enum { EXP, LOG, LOG1P, LOG1P_UNIT, EXP_ONE, LOG_RATIO };
 
 static struct block {
     float x[BLOCK];
@@ -217,5 +217,5 @@ void test_log1p(void) { sweep(LOG1P); }
 void test_log1p_unit(void) { sweep(LOG1P_UNIT); }
 #ifdef LOSSES_NO_SIMD
 void test_exp_one(void) { sweep(EXP_ONE); }
-void test_log1p_one(void) { sweep(LOG1P_ONE); }
+void test_log_ratio(void) { sweep(LOG_RATIO); }
 #endif

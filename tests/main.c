@@ -192,7 +192,7 @@ static const struct suite {
     {"log1p_unit", test_log1p_unit, 0},
 #ifdef LOSSES_NO_SIMD
     {"exp_one", test_exp_one, 0},
-    {"log1p_one", test_log1p_one, 0},
+    {"log_ratio", test_log_ratio, 0},
 #endif
 };
 
