@@ -63,12 +63,11 @@
  *             probabilities), and 6.3 * 2^-24 of cancelling gradients. Cross-entropy with label smoothing
  *             or probabilities and a logit of -1e4 or less is up to 6 ulp off; rows that were made for it
  *             (hundreds of classes 17 behind a few equal ones) 5 ulp, with focal loss 16; focal loss of
- *             more than 300,000 classes with LOSSES_NO_SIMD more than 4, as cross-entropy below 2^-140
- *             of more than 500.
+ *             more than 300,000 classes with LOSSES_NO_SIMD more than 4.
  *   range     What multiplies a loss or a gradient (upstream / D, weights, alpha, z_loss times lse and
- *             their products) is to be 0 or between 2^-90 (2^-80 with LOSSES_NO_SIMD) and 2^86: beyond,
- *             results may overflow or lose bits though the exact ones would not. With LOSSES_NO_DOUBLE
- *             a sum above FLT_MAX is +inf, and so is its mean.
+ *             their products) is to be 0 or between 2^-90 and 2^86: beyond, results may overflow or
+ *             lose bits though the exact ones would not. With LOSSES_NO_DOUBLE a sum above FLT_MAX is
+ *             +inf, and so is its mean.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses; nll
  *             reads a_t only), element (sigmoid losses) or mask (dice) and in the reduced value, nowhere
  *             else; so does +inf in a softmax, or a position that is all -inf. A -inf logit has
@@ -3528,7 +3527,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
 /* --- one number at a time ----------------------------------------------------------------------------
  * What a microcontroller links, and what its calls take where no option needs more: index targets, and
  * masks. With a = 0 or the greatest logit m, where |m| is so large that x - m is exact, and k = (m - a) / ln 2
- * rounded, E_j = B e^(x_j - a) 2^-k, in cross-entropy 2^-10 of it, gives
+ * rounded, E_j = B e^(x_j - a) 2^-k gives
  *     S = sum_{j != t} E_j / E_t,  p_j = E_j / sum E,  l = log1p(S),  s = 1 - p_t = S / (1 + S):
  * r is the target and the greatest logit only gives the scale. A target far behind it is taken for one that is
  * 31 behind, where l = -log p_t to the last bit, and the rest of the way is added to l. */
@@ -3605,11 +3604,11 @@ LOSSI_OP float LOSSI_FN(log_ratio)(float S, float E)
     const int32_t i = (int32_t)(lossi_bits(lossr_add(S, E)) - e + 0x400000u) >> 23;
     const float F = lossi_float(e + ((uint32_t)i << 23)), n = (float)i;
     const float f = lossr_sub(S, lossr_sub(F, E));
-    const float z = lossr_div(f, lossr_add(lossr_add(F, F), f)), w = lossr_mul(z, z);
-    float q = lossr_fma(3.04842293e-1f, w, 3.99504364e-1f);
-    q = lossr_fma(q, w, 6.66670501e-1f);
-    q = lossr_fma(z, lossr_mul(q, w), lossr_mul(n, LOSSV_LN2_LO));
-    return lossr_fma(n, LOSSV_LN2_HI, lossr_add(lossr_add(z, z), q));
+    const float y = lossr_div(f, lossr_fma(0.5f, f, F)), w = lossr_mul(y, y); /* 2 z, 4 z^2 */
+    float q = lossr_fma(3.04842293e-1f / 128, w, 3.99504364e-1f / 32);
+    q = lossr_fma(q, w, 6.66670501e-1f / 8);
+    q = lossr_fma(y, lossr_mul(q, w), lossr_mul(n, LOSSV_LN2_LO));
+    return lossr_fma(n, LOSSV_LN2_HI, lossr_add(y, q));
 }
 
 /* log(u) + c + shift ln 2 as a pair; u positive and normal, or 0, of which the log is -88 */
@@ -3678,7 +3677,7 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
     float *g = accumulate ? NULL : grad;
     float m = *at, a, step, others, excess, target, all, low = 0, lows = 0, target_low = 0, l;
 
-    LOSSI_UNROLL(4)
+    LOSSI_UNROLL(8)
     do {
         m = *p > m ? *p : m;
         p = LOSSI_FN(next)(p, k, end);
@@ -3686,7 +3685,7 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
     others = excess = lossr_sub(m, m); /* 0, or NaN for a position that has no answer */
     a = lossi_bits(m) << 1 < 0x87000000u ? others : m; /* |m| < 2^8 */
     m = lossr_sub(m, a);
-    step = lossr_fnma(m, 1.44269504f, LOSSV_MAGIC + 127 + (focal ? 40 : 30));
+    step = lossr_fnma(m, 1.44269504f, LOSSV_MAGIC + 127 + 40);
     target = lossr_sub(m, 31.f);
     m = lossr_sub(*at, a);
     if (!(m < target)) target = m;
@@ -3739,20 +3738,16 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
         l = lossr_add(LOSSI_FN(log_ratio)(others, target), m);
     }
     all = lossr_add(others, target);
-    if (grad != NULL) {                                  /* u E_j / all */
-        if (focal && lossi_bits(u) << 1 < 0x7f000000u) { /* u / all might not be normal */
-            all = lossr_div(1.f, all);
-        } else {
-            u = lossr_div(u, all);
-            all = 1;
-        }
+    if (grad != NULL) { /* u E_j / all */
+        all = lossr_div(1.f, all);
+        if (focal && lossi_bits(u) << 1 >= 0x7f000000u) all = lossr_mul(all, u), u = 1;
         if (accumulate) {
             for (p = x, g = grad; classes > 0; classes--, p += k, g += k) {
                 const float e = LOSSI_FN(exp_one)(lossr_sub(*p, a), step);
                 if (p != at) *g = lossr_add(*g, lossr_mul(lossr_mul(e, u), all));
             }
         } else {
-            LOSSI_UNROLL(4)
+            LOSSI_UNROLL(8)
             for (g = grad; classes > 0; classes--, g += k) *g = lossr_mul(lossr_mul(*g, u), all);
         }
         g = grad + t * k;

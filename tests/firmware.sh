@@ -202,7 +202,7 @@ END {
     print "besides: " needs[b "cross_entropy"]
     print "frames of more than 128 bytes, M4F, gcc -Os:" frames
     gate("losses_cross_entropy_row", "text", text[b "cross_entropy_row"], 560, 560)
-    gate("three row functions", "text", text[b "all"], 1152, 2388)
+    gate("three row functions", "text", text[b "all"], 1152, 2392)
     split("cross_entropy_row focal_row dice_mask", name, " ")
     for (k = 1; k <= 3; k++) gate("losses_" name[k], "stack", stack[b name[k]], 64, 96)
     b = "M4F gcc O2 losses_"
