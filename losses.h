@@ -3780,12 +3780,22 @@ LOSSI_KERNEL float LOSSI_FN(plain)(const lossi_job *job, size_t j, size_t i)
     return 0;
 }
 
-/* B s(-|x|); *inverse = s(|x|) */
-LOSSI_OP float LOSSI_FN(sigmoid_lane)(float x, float *inverse)
+/* B s(-|x|) of the float that has these bits; *inverse = s(|x|) */
+LOSSI_OP float LOSSI_FN(sigmoid_lane)(uint32_t bits, float *inverse)
 {
-    const float e = LOSSI_FN(exp_one)(x < 0 ? x : -x, LOSSV_MAGIC + 127 + 40);
-    *inverse = lossr_div(1.f, lossr_fma(e, LOSSV_1_B, 1.f));
+    const float d = lossi_float(bits | 0x80000000u); /* -|x| */
+    const float e = LOSSI_FN(exp_one)(d, LOSSV_MAGIC + 127 + 40);
+    *inverse = lossr_div(LOSSV_B, lossr_add(LOSSV_B, e));
     return lossr_mul(e, *inverse);
+}
+
+/* sum += a, *excess being what was added too much (Kahan) */
+LOSSI_OP void LOSSI_FN(add_lane)(float *sum, float *excess, float a)
+{
+    const float old = *sum;
+    a = lossr_sub(a, *excess);
+    *sum = lossr_add(old, a);
+    *excess = lossr_sub(lossr_sub(*sum, old), a);
 }
 
 /* A mask of n pixels, any number but 0 meaning 1, of which those equal to ignore may be left out; see dice
@@ -3795,42 +3805,27 @@ LOSSI_OP float LOSSI_FN(mask)(float *grad, const float *x, losses_targets target
                               int accumulate)
 {
     float V = 0, I = 0, V_excess = 0, I_excess = 0, D, c0, c1, *g = accumulate ? NULL : grad;
-    const float *p = x;
-    size_t i = 0;
-    while (i < n) { /* sixteen at a time, and these with Kahan's sum */
-        const size_t end = n - i > 16 ? i + 16 : n;
-        float V_part = -V_excess, I_part = -I_excess, old = V;
-        LOSSI_UNROLL(2)
-        do {
-            const int64_t t = lossi_target(targets, first + i);
-            const float z = *p++;
-            float large, small, bump;
-            if (ignored && t == ignore) {
-                if (g != NULL) g++;
-                continue;
-            }
-            small = LOSSI_FN(sigmoid_lane)(z, &large);
-            bump = lossr_mul(small, large); /* B p (1-p); with the sign of a target */
-            large = lossr_mul(large, LOSSV_B);
-            if (z < 0) {
-                const float other = large;
-                large = small;
-                small = other;
-            }
-            if (t != 0) {
-                bump = -bump;
-                I_part = lossr_add(I_part, large);
-                V_part = lossr_add(V_part, small);
-            } else {
-                V_part = lossr_add(V_part, large);
-            }
-            if (g != NULL) *g++ = bump;
-        } while (++i != end);
-        V = lossr_add(V, V_part);
-        V_excess = lossr_sub(lossr_sub(V, old), V_part);
-        old = I;
-        I = lossr_add(I, I_part);
-        I_excess = lossr_sub(lossr_sub(I, old), I_part);
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const int64_t t = lossi_target(targets, first + i);
+        const uint32_t bits = lossi_bits(x[i]);
+        float large, small, bump;
+        if (ignored && t == ignore) {
+            if (g != NULL) g++;
+            continue;
+        }
+        small = LOSSI_FN(sigmoid_lane)(bits, &large);
+        bump = lossr_mul(small, large); /* B p (1-p); with the sign of a target */
+        large = lossr_mul(large, LOSSV_B);
+        if (t != 0) {
+            LOSSI_FN(add_lane)(&I, &I_excess, bits >> 31 ? small : large);
+            if (!(bits >> 31)) large = small;
+            bump = -bump;
+        } else if (bits >> 31) {
+            large = small;
+        }
+        LOSSI_FN(add_lane)(&V, &V_excess, large);
+        if (g != NULL) *g++ = bump;
     }
     I = lossr_fma(I, 2 * LOSSV_1_B, smooth);
     D = lossr_fma(V, LOSSV_1_B, I);
@@ -3849,11 +3844,11 @@ LOSSI_OP float LOSSI_FN(mask)(float *grad, const float *x, losses_targets target
             }
             if (accumulate) {
                 float large;
-                y = LOSSI_FN(sigmoid_lane)(x[i], &large);
+                y = LOSSI_FN(sigmoid_lane)(lossi_bits(x[i]), &large);
                 y = lossr_mul(y, large);
                 if (t != 0) y = -y;
             }
-            y = lossr_mul(lossr_mul(y, y < 0 ? c1 : c0), u);
+            y = lossr_mul(y < 0 ? lossr_mul(y, c1) : lossr_mul(y, c0), u);
             grad[i] = accumulate ? lossr_add(grad[i], y) : y;
         }
     }

@@ -635,6 +635,24 @@ static void millions(void)
     run();
 }
 
+/* Equal terms, of which each partial sum may be rounded the same way */
+static void equal_terms(void)
+{
+    size_t i, k;
+    for (i = 0; i < 400; i++) {
+        begin("one position: equal logits", DICE, losses_masks(1, 9 + i % 9), 2);
+        for (k = 0; k < at->shape.positions; k++) {
+            at->x[k] = (float)(2100 + 3 * i) / 1024;
+            at->t[k] = i % 4 > 0;
+        }
+        at->row = 1;
+        at->options.reduction = LOSSES_SUM;
+        at->options.scale = at->options.eps = 1;
+        say(", dice, %g", (double)at->x[0]);
+        run();
+    }
+}
+
 void exact_cases(void)
 {
     ordinary();
@@ -652,4 +670,5 @@ void exact_cases(void)
     ignored();
     scaled();
     millions();
+    equal_terms();
 }
