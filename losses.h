@@ -63,7 +63,8 @@
  *             probabilities), and 6.3 * 2^-24 of cancelling gradients. Cross-entropy with label smoothing
  *             or probabilities and a logit of -1e4 or less is up to 6 ulp off; rows that were made for it
  *             (hundreds of classes 17 behind a few equal ones) 5 ulp, with focal loss 16; focal loss of
- *             more than 300,000 classes with LOSSES_NO_SIMD more than 4.
+ *             more than 300,000 classes with LOSSES_NO_SIMD more than 4. Losses below 2^-126 are each rounded
+ *             to a multiple of 2^-149 before they are added up.
  *   range     What multiplies a loss or a gradient (upstream / D, weights, alpha, z_loss times lse and
  *             their products) is to be 0 or between 2^-90 and 2^86: beyond, results may overflow or
  *             lose bits though the exact ones would not. With LOSSES_NO_DOUBLE a sum above FLT_MAX is
@@ -3540,15 +3541,22 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
 
 LOSSI_OP float LOSSI_FN(top_lane)(float x) { return lossr_masked(x, 0xfffff000u); }
 
+typedef struct LOSSI_FN(lanes) { /* a number in two, that goes through registers */
+    float high, low;
+} LOSSI_FN(lanes);
+
 /* e^d 2^n, step = LOSSV_MAGIC + 127 + n; 0 below 2^-126. It must be below 2^127; NaN stays NaN. low: what is
- * lost of it, or NULL.
+ * lost of it, if both, otherwise 0.
  * Bound of exp_one: 1.00 ulp; worst at 0xc0bb0605. The polynomial is within 3.2e-9 of e^r. */
-LOSSI_OP float LOSSI_FN(exp_lane)(float d, float step, float *low)
+LOSSI_OP LOSSI_FN(lanes) LOSSI_FN(exp_lane)(float d, float step, int both)
 {
     const float sum = lossr_fma(d, 1.44269504f, step), power = lossi_float(lossi_bits(sum) << 23);
-    float n, r0, r, q, t, e;
-    if (low != NULL) *low = 0;
-    if (sum <= LOSSV_MAGIC) return lossr_sub(step, step); /* 0, and no constant in memory */
+    LOSSI_FN(lanes) e;
+    float n, r0, r, q, t;
+    if (sum <= LOSSV_MAGIC) {
+        e.high = e.low = lossr_sub(step, step); /* 0, and no constant in memory */
+        return e;
+    }
     n = LOSSV_TURNS(sum, step);
     r0 = lossr_fnma(n, LOSSV_LN2_HI, d);
     r = lossr_fnma(n, LOSSV_LN2_LO, r0);
@@ -3558,23 +3566,33 @@ LOSSI_OP float LOSSI_FN(exp_lane)(float d, float step, float *low)
     q = lossr_fma(q, r, 5.00000000e-1f);
     q = lossr_mul(q, lossr_mul(r, r));
     t = lossr_add(q, r);
-    e = lossr_fma(power, t, power);
-    if (low != NULL) {
+    e.high = lossr_fma(power, t, power);
+    e.low = 0;
+    if (both) {
         r0 = lossr_fnma(n, LOSSV_LN2_LO, lossr_sub(r0, r));
         r0 = lossr_add(lossr_add(lossr_sub(r, t), q), lossr_fma(r0, t, r0));
-        *low = lossr_fma(power, r0, lossr_fma(power, t, lossr_sub(power, e)));
+        e.low = lossr_fma(power, r0, lossr_fma(power, t, lossr_sub(power, e.high)));
     }
     return e;
 }
 
 static inline float LOSSI_FN(exp_one)(float d, float step)
 {
-    return LOSSI_FN(exp_lane)(d, step, NULL);
+    return LOSSI_FN(exp_lane)(d, step, 0).high;
 }
 
-static inline float LOSSI_FN(exp_two)(float d, float step, float *low)
+static inline LOSSI_FN(lanes) LOSSI_FN(exp_two)(float d, float step)
 {
-    return LOSSI_FN(exp_lane)(d, step, low);
+    return LOSSI_FN(exp_lane)(d, step, 1);
+}
+
+LOSSI_OP LOSSI_FN(lanes) LOSSI_FN(exp_both)(float d, float step, int both)
+{
+    LOSSI_FN(lanes) e;
+    if (both) return LOSSI_FN(exp_two)(d, step);
+    e.high = LOSSI_FN(exp_one)(d, step);
+    e.low = 0;
+    return e;
 }
 
 /* u = 2^e (1 + f) with -1/4 <= f < 1/2, u below 2^126: f for e not 0. NaN has e not 0, and stays NaN. */
@@ -3612,14 +3630,16 @@ LOSSI_OP float LOSSI_FN(log_ratio)(float S, float E)
 }
 
 /* log(u) + c + shift ln 2 as a pair; u positive and normal, or 0, of which the log is -88 */
-static float LOSSI_FN(log_two)(float u, float c, float shift, float *low)
+static LOSSI_FN(lanes) LOSSI_FN(log_two)(float u, float c, float shift)
 {
+    LOSSI_FN(lanes) l;
     int32_t e;
     const float f = LOSSI_FN(split)(u, &e), n = lossr_add((float)e, shift);
-    const float a = lossr_mul(n, LOSSV_LN2_HI), high = lossr_add(a, f);
+    const float a = lossr_mul(n, LOSSV_LN2_HI);
     c = lossr_add(c, LOSSI_FN(log_tail)(f, n));
-    *low = lossr_add(lossr_sub(f, lossr_sub(high, a)), c);
-    return high;
+    l.high = lossr_add(a, f);
+    l.low = lossr_add(lossr_sub(f, lossr_sub(l.high, a)), c);
+    return l;
 }
 
 /* (a - q b) / b for q = fl(a / b) */
@@ -3631,35 +3651,38 @@ LOSSI_OP float LOSSI_FN(division_error)(float a, float q, float b)
     return lossr_div(lossr_fnma(q2, b2, r), b);
 }
 
-/* B s^gamma and l for s = S / (1 + S) and l = log(1 + S), from T = B S and its relative error.
+/* B s^gamma, high, and l, low, for s = S / (1 + S) and l = log(1 + S), from T = B S and its relative error.
  * Identity: s^gamma = e^(gamma log s), log s = log S - l, or for S > 1, where that would cancel,
  * -log(1 + 1/S); with the logs as pairs and their products split as in power. */
-static LOSSI_APART float LOSSI_FN(focus_lane)(float T, float error, float gamma, float *l)
+static LOSSI_APART LOSSI_FN(lanes) LOSSI_FN(focus_lane)(float T, float error, float gamma)
 {
     const float S = lossr_mul(T, LOSSV_1_B), u = lossr_add(1.f, S), g1 = LOSSI_FN(top_lane)(gamma);
-    float L_low, K_low, K, L, x, y, rest;
-    L = lossr_fma(error, S, lossr_sub(S, lossr_sub(u, 1.f)));
-    L = LOSSI_FN(log_two)(u, lossr_div(L, u), 0, &L_low);
+    LOSSI_FN(lanes) L, P;
+    float K, x, y, rest;
+    K = lossr_fma(error, S, lossr_sub(S, lossr_sub(u, 1.f)));
+    L = LOSSI_FN(log_two)(u, lossr_div(K, u), 0);
     if (S > 1) {
         const float R = lossr_div(LOSSV_B, T), v = lossr_add(1.f, R);
         K = lossr_fnma(error, R, LOSSI_FN(division_error)(LOSSV_B, R, T));
         K = lossr_div(lossr_add(lossr_sub(R, lossr_sub(v, 1.f)), K), v);
-        x = -LOSSI_FN(log_two)(v, K, 0, &rest);
-        rest = -rest;
+        P = LOSSI_FN(log_two)(v, K, 0);
+        x = -P.high;
+        rest = -P.low;
     } else {
-        K = LOSSI_FN(log_two)(T, error, -40.f, &K_low);
-        x = lossr_sub(K, L);
-        rest = lossr_add(lossr_sub(lossr_sub(K, x), L), lossr_sub(K_low, L_low));
+        P = LOSSI_FN(log_two)(T, error, -40.f);
+        x = lossr_sub(P.high, L.high);
+        rest = lossr_add(lossr_sub(lossr_sub(P.high, x), L.high), lossr_sub(P.low, L.low));
     }
-    *l = lossr_add(L, L_low);
     y = LOSSI_FN(top_lane)(x);
     rest = lossr_fma(gamma, rest, lossr_mul(lossr_sub(gamma, g1), x));
     rest = lossr_fma(g1, lossr_sub(x, y), rest);
     y = lossr_mul(g1, y);
     x = lossr_add(y, rest);
     rest = lossr_sub(rest, lossr_sub(x, y));
-    y = LOSSI_FN(exp_two)(x, LOSSV_MAGIC + 127 + 40, &K);
-    return lossr_add(y, lossr_fma(y, rest, K));
+    P = LOSSI_FN(exp_two)(x, LOSSV_MAGIC + 127 + 40);
+    P.high = lossr_add(P.high, lossr_fma(P.high, rest, P.low));
+    P.low = lossr_add(L.high, L.low);
+    return P;
 }
 
 /* The next of elements k apart; after the last of them its end */
@@ -3675,7 +3698,8 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
     const float *p = x, *const at = x + t * k, *stop = at;
     const float *const end = x + (classes - 1) * k + 1;
     float *g = accumulate ? NULL : grad;
-    float m = *at, a, step, others, excess, target, all, low = 0, lows = 0, target_low = 0, l;
+    float m = *at, a, step, others, excess, target, all, low = 0, lows = 0, target_low, l;
+    LOSSI_FN(lanes) pair;
 
     LOSSI_UNROLL(8)
     do {
@@ -3690,21 +3714,24 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
     m = lossr_sub(*at, a);
     if (!(m < target)) target = m;
     m = lossr_sub(target, m); /* what is added to l */
-    target = focal ? LOSSI_FN(exp_two)(target, step, &target_low) : LOSSI_FN(exp_one)(target, step);
+    pair = LOSSI_FN(exp_both)(target, step, focal);
+    target = pair.high;
+    target_low = pair.low;
     p = x;
     for (;;) { /* the classes before the target, then those after it */
         if (p != stop) {
             LOSSI_UNROLL(2)
             do {
-                const float d = lossr_sub(*p, a), old = others;
-                float e = focal ? LOSSI_FN(exp_two)(d, step, &low) : LOSSI_FN(exp_one)(d, step);
+                const LOSSI_FN(lanes) term = LOSSI_FN(exp_both)(lossr_sub(*p, a), step, focal);
+                const float old = others;
+                float e = term.high;
                 p = LOSSI_FN(next)(p, k, end);
                 if (g != NULL) *g = e, g += k;
                 if (!focal) e = lossr_sub(e, excess); /* Kahan: what was added too much */
                 others = lossr_add(others, e);
                 excess = lossr_sub(others, old);
                 if (focal) { /* Knuth, as in two_sum */
-                    low = lossr_add(low, lossr_sub(e, excess));
+                    low = lossr_add(term.low, lossr_sub(e, excess));
                     lows =
                         lossr_add(lows, lossr_add(low, lossr_sub(old, lossr_sub(others, excess))));
                 } else {
@@ -3718,7 +3745,7 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
         stop = end;
     }
     if (focal) {
-        float T, P, old = others;
+        float T, old = others;
         others = lossr_add(others, lows);
         lows = lossr_sub(lows, lossr_sub(others, old));
         T = lossr_div(lossr_mul(others, LOSSV_B), target);
@@ -3727,13 +3754,14 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
                         lossr_div(lossr_fnma(lossr_mul(T, LOSSV_1_B), target_low, lows), target));
         low = others > 0 ? lossr_div(lossr_mul(low, target), others) : 0;
         if (m > 0) gamma = 0; /* s = 1 */
-        P = LOSSI_FN(focus_lane)(T, low, gamma, &l);
-        /* A = P (1 + gamma l / S), in an order in which nothing is too large or small for a float */
-        u = u < 1 && u > -1 ? lossr_mul(lossr_mul(u, P), LOSSV_1_B)
-                            : lossr_mul(lossr_mul(u, LOSSV_1_B), P);
+        pair = LOSSI_FN(focus_lane)(T, low, gamma);
+        l = pair.low;
+        /* A = P (1 + gamma l / S), P = pair.high, in an order that leaves it a normal number */
+        u = u < 1 && u > -1 ? lossr_mul(lossr_mul(u, pair.high), LOSSV_1_B)
+                            : lossr_mul(lossr_mul(u, LOSSV_1_B), pair.high);
         if (T > 1) gamma = lossr_mul(gamma, lossr_div(l, lossr_mul(T, LOSSV_1_B)));
         u = lossr_fma(u, gamma, u);
-        l = m > 0 ? lossr_add(l, m) : lossr_mul(lossr_mul(l, P), LOSSV_1_B);
+        l = m > 0 ? lossr_add(l, m) : lossr_mul(lossr_mul(l, pair.high), LOSSV_1_B);
     } else {
         l = lossr_add(LOSSI_FN(log_ratio)(others, target), m);
     }

@@ -202,9 +202,9 @@ END {
     print "besides: " needs[b "cross_entropy"]
     print "frames of more than 128 bytes, M4F, gcc -Os:" frames
     gate("losses_cross_entropy_row", "text", text[b "cross_entropy_row"], 560, 560)
-    gate("three row functions", "text", text[b "all"], 1152, 2340)
+    gate("three row functions", "text", text[b "all"], 1152, 2304)
     split("cross_entropy_row focal_row dice_mask", name, " ")
-    for (k = 1; k <= 3; k++) gate("losses_" name[k], "stack", stack[b name[k]], 64, 96)
+    for (k = 1; k <= 3; k++) gate("losses_" name[k], "stack", stack[b name[k]], 64, 92)
     b = "M4F gcc O2 losses_"
     gate("losses_cross_entropy_row", "instructions per class", each[b "cross_entropy_row"], 48, 48)
     gate("losses_dice_mask", "instructions per pixel", each[b "dice_mask"], 58, 65)
