@@ -1173,6 +1173,23 @@ static void any_mask_value(void)
     CHECK(memcmp(grad, want, sizeof grad) == 0);
 }
 
+/* q = e^-60, which s(-60) is to 26 digits, E = 2^-100. All wrong but an even chance, x = (-60, 0), t = (1, 0):
+ *     I = q, P = q + 1/2, T = 1, P + T + E = 3/2,  l = 1 - (2q + E) 2/3,
+ *     dl_0 = q (2q + E - 3) 4/9 = -4/3 q,  dl_1 = 1/4 (2q + E) 4/9 = (2q + E)/9.
+ * All right, x = (60, -60), t = (1, 0): 2I + E = P + T + E - 2q and P + T + E = 2, l = 2q/2 = q. */
+static void tiny_sums(void)
+{
+    static const float wrong[] = {-60, 0}, right[] = {60, -60};
+    static const uint8_t mask[] = {1, 0};
+    const double q = exp(-60.0), E = ldexp(1, -100);
+    float grad[2];
+    check_case("losses_dice_mask, tiny sums");
+    CHECK_ULP(losses_dice_mask(grad, wrong, mask, 2, (float)E, 1), 1, 4);
+    CHECK_ULP(grad[0], -4 * q / 3, 32);
+    CHECK_ULP(grad[1], (2 * q + E) / 9, 32);
+    CHECK_ULP(losses_dice_mask(grad, right, mask, 2, (float)E, 1), q, 4);
+}
+
 /* The edges that have an answer in the row functions too. */
 static void rows_at_the_edge(void)
 {
@@ -1462,6 +1479,7 @@ void test_edges(void)
     rows_as_calls();
     focal_of_large_gamma();
     any_mask_value();
+    tiny_sums();
     small_alpha();
     tiny_target();
     with_log_sum_exp();
