@@ -2606,6 +2606,15 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
     if (marked && !along) w->number = lossv_add(w->number, lossv_set(1));
 }
 
+/* What a sweep needs of a margin: to copy all of it takes longer than a block. */
+LOSSI_OP void LOSSI_FN(follow)(lossv_walk *w, const lossv_margin *m)
+{
+    w->m.anchor = m->anchor;
+    w->m.base = m->base;
+    w->m.low = m->low;
+    w->m.most = m->most;
+}
+
 /* t and r of a group that begin_plain began, from the mark */
 LOSSI_OP void LOSSI_FN(know)(lossv_group *g)
 {
@@ -2636,12 +2645,12 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS], in_turn[6];
     lossv_walk w;
 
-    w.m = *margin;
+    LOSSI_FN(follow)(&w, margin);
     for (a = 0; a < parts; a++) {
         sums[a].S.high = sums[a].S.low = zero;
         if (soft) sums[a].margins = sums[a].rest = sums[a].S;
     }
-    w.half_z = lossv_mul(w.m.x, lossv_set(0.5f));
+    w.half_z = lossv_mul(margin->x, lossv_set(0.5f));
     for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
         end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
@@ -2701,7 +2710,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         if (guess && lossv_any_lt(w.m.most, w.top)) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
             const lossi_place place = *at;
-            lossv_margin m = w.m;
+            lossv_margin m = *margin;
             lossv_sums y[LOSSV_SUMS];
             size_t r[LOSSV_N];
             for (a = 0; a < parts; a++) y[a] = sums[a];
@@ -2712,7 +2721,8 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) r[a] = g->r[l + a];
             LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, w.top, &apart, &m, r, y);
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
-            *margin = w.m = m;
+            *margin = m;
+            LOSSI_FN(follow)(&w, margin);
             for (a = 0; a < parts; a++) sums[a] = y[a];
             r0 = along ? g->r[l] : 0;
             g->moved = 1;
@@ -3541,9 +3551,19 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
 
 LOSSI_OP float LOSSI_FN(top_lane)(float x) { return lossr_masked(x, 0xfffff000u); }
 
-typedef struct LOSSI_FN(lanes) { /* a number in two, that goes through registers */
+/* Two numbers, or one in two parts, that go through registers. gcc for Arm keeps room on the stack for each
+ * struct of floats that a function returns, and stores some there; not for a complex number. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)
+__extension__ typedef __complex__ float LOSSI_FN(lanes);
+#define LOSSV_HIGH(a) __real__(a)
+#define LOSSV_LOW(a)  __imag__(a)
+#else
+typedef struct LOSSI_FN(lanes) {
     float high, low;
 } LOSSI_FN(lanes);
+#define LOSSV_HIGH(a) (a).high
+#define LOSSV_LOW(a)  (a).low
+#endif
 
 /* e^d 2^n, step = LOSSV_MAGIC + 127 + n; 0 below 2^-126. It must be below 2^127; NaN stays NaN. low: what is
  * lost of it, if both, otherwise 0.
@@ -3554,7 +3574,7 @@ LOSSI_OP LOSSI_FN(lanes) LOSSI_FN(exp_lane)(float d, float step, int both)
     LOSSI_FN(lanes) e;
     float n, r0, r, q, t;
     if (sum <= LOSSV_MAGIC) {
-        e.high = e.low = lossr_sub(step, step); /* 0, and no constant in memory */
+        LOSSV_HIGH(e) = LOSSV_LOW(e) = lossr_sub(step, step); /* 0, and no constant in memory */
         return e;
     }
     n = LOSSV_TURNS(sum, step);
@@ -3566,19 +3586,20 @@ LOSSI_OP LOSSI_FN(lanes) LOSSI_FN(exp_lane)(float d, float step, int both)
     q = lossr_fma(q, r, 5.00000000e-1f);
     q = lossr_mul(q, lossr_mul(r, r));
     t = lossr_add(q, r);
-    e.high = lossr_fma(power, t, power);
-    e.low = 0;
+    LOSSV_HIGH(e) = lossr_fma(power, t, power);
+    LOSSV_LOW(e) = 0;
     if (both) {
         r0 = lossr_fnma(n, LOSSV_LN2_LO, lossr_sub(r0, r));
         r0 = lossr_add(lossr_add(lossr_sub(r, t), q), lossr_fma(r0, t, r0));
-        e.low = lossr_fma(power, r0, lossr_fma(power, t, lossr_sub(power, e.high)));
+        LOSSV_LOW(e) = lossr_fma(power, r0, lossr_fma(power, t, lossr_sub(power, LOSSV_HIGH(e))));
     }
     return e;
 }
 
 static inline float LOSSI_FN(exp_one)(float d, float step)
 {
-    return LOSSI_FN(exp_lane)(d, step, 0).high;
+    const LOSSI_FN(lanes) e = LOSSI_FN(exp_lane)(d, step, 0);
+    return LOSSV_HIGH(e);
 }
 
 static inline LOSSI_FN(lanes) LOSSI_FN(exp_two)(float d, float step)
@@ -3590,8 +3611,8 @@ LOSSI_OP LOSSI_FN(lanes) LOSSI_FN(exp_both)(float d, float step, int both)
 {
     LOSSI_FN(lanes) e;
     if (both) return LOSSI_FN(exp_two)(d, step);
-    e.high = LOSSI_FN(exp_one)(d, step);
-    e.low = 0;
+    LOSSV_HIGH(e) = LOSSI_FN(exp_one)(d, step);
+    LOSSV_LOW(e) = 0;
     return e;
 }
 
@@ -3637,8 +3658,8 @@ static LOSSI_FN(lanes) LOSSI_FN(log_two)(float u, float c, float shift)
     const float f = LOSSI_FN(split)(u, &e), n = lossr_add((float)e, shift);
     const float a = lossr_mul(n, LOSSV_LN2_HI);
     c = lossr_add(c, LOSSI_FN(log_tail)(f, n));
-    l.high = lossr_add(a, f);
-    l.low = lossr_add(lossr_sub(f, lossr_sub(l.high, a)), c);
+    LOSSV_HIGH(l) = lossr_add(a, f);
+    LOSSV_LOW(l) = lossr_add(lossr_sub(f, lossr_sub(LOSSV_HIGH(l), a)), c);
     return l;
 }
 
@@ -3651,27 +3672,33 @@ LOSSI_OP float LOSSI_FN(division_error)(float a, float q, float b)
     return lossr_div(lossr_fnma(q2, b2, r), b);
 }
 
-/* B s^gamma, high, and l, low, for s = S / (1 + S) and l = log(1 + S), from T = B S and its relative error.
+/* Focal loss, high, and what the gradient of cross-entropy is multiplied by, low, from T = B S and its relative
+ * error: with s = S / (1 + S) and l = log(1 + S), s^gamma l and u s^gamma (1 + gamma l / S). Where m > 0, s
+ * is 1 and l is m more.
  * Identity: s^gamma = e^(gamma log s), log s = log S - l, or for S > 1, where that would cancel,
  * -log(1 + 1/S); with the logs as pairs and their products split as in power. */
-static LOSSI_APART LOSSI_FN(lanes) LOSSI_FN(focus_lane)(float T, float error, float gamma)
+static LOSSI_APART LOSSI_FN(lanes)
+    LOSSI_FN(focus_lane)(float T, float error, float gamma, float u, float m)
 {
-    const float S = lossr_mul(T, LOSSV_1_B), u = lossr_add(1.f, S), g1 = LOSSI_FN(top_lane)(gamma);
+    const float S = lossr_mul(T, LOSSV_1_B), sum = lossr_add(1.f, S);
     LOSSI_FN(lanes) L, P;
-    float K, x, y, rest;
-    K = lossr_fma(error, S, lossr_sub(S, lossr_sub(u, 1.f)));
-    L = LOSSI_FN(log_two)(u, lossr_div(K, u), 0);
+    float K, g1, x, y, l, rest;
+    if (m > 0) gamma = 0;
+    g1 = LOSSI_FN(top_lane)(gamma);
+    K = lossr_fma(error, S, lossr_sub(S, lossr_sub(sum, 1.f)));
+    L = LOSSI_FN(log_two)(sum, lossr_div(K, sum), 0);
     if (S > 1) {
         const float R = lossr_div(LOSSV_B, T), v = lossr_add(1.f, R);
         K = lossr_fnma(error, R, LOSSI_FN(division_error)(LOSSV_B, R, T));
         K = lossr_div(lossr_add(lossr_sub(R, lossr_sub(v, 1.f)), K), v);
         P = LOSSI_FN(log_two)(v, K, 0);
-        x = -P.high;
-        rest = -P.low;
+        x = -LOSSV_HIGH(P);
+        rest = -LOSSV_LOW(P);
     } else {
         P = LOSSI_FN(log_two)(T, error, -40.f);
-        x = lossr_sub(P.high, L.high);
-        rest = lossr_add(lossr_sub(lossr_sub(P.high, x), L.high), lossr_sub(P.low, L.low));
+        x = lossr_sub(LOSSV_HIGH(P), LOSSV_HIGH(L));
+        rest = lossr_add(lossr_sub(lossr_sub(LOSSV_HIGH(P), x), LOSSV_HIGH(L)),
+                         lossr_sub(LOSSV_LOW(P), LOSSV_LOW(L)));
     }
     y = LOSSI_FN(top_lane)(x);
     rest = lossr_fma(gamma, rest, lossr_mul(lossr_sub(gamma, g1), x));
@@ -3680,8 +3707,14 @@ static LOSSI_APART LOSSI_FN(lanes) LOSSI_FN(focus_lane)(float T, float error, fl
     x = lossr_add(y, rest);
     rest = lossr_sub(rest, lossr_sub(x, y));
     P = LOSSI_FN(exp_two)(x, LOSSV_MAGIC + 127 + 40);
-    P.high = lossr_add(P.high, lossr_fma(P.high, rest, P.low));
-    P.low = lossr_add(L.high, L.low);
+    y = lossr_add(LOSSV_HIGH(P), lossr_fma(LOSSV_HIGH(P), rest, LOSSV_LOW(P))); /* B s^gamma */
+    l = lossr_add(LOSSV_HIGH(L), LOSSV_LOW(L));
+    /* in an order that leaves it a normal number */
+    u = u < 1 && u > -1 ? lossr_mul(lossr_mul(u, y), LOSSV_1_B)
+                        : lossr_mul(lossr_mul(u, LOSSV_1_B), y);
+    if (T > 1) gamma = lossr_mul(gamma, lossr_div(l, S));
+    LOSSV_HIGH(P) = m > 0 ? lossr_add(l, m) : lossr_mul(lossr_mul(l, y), LOSSV_1_B);
+    LOSSV_LOW(P) = lossr_fma(u, gamma, u);
     return P;
 }
 
@@ -3715,8 +3748,8 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
     if (!(m < target)) target = m;
     m = lossr_sub(target, m); /* what is added to l */
     pair = LOSSI_FN(exp_both)(target, step, focal);
-    target = pair.high;
-    target_low = pair.low;
+    target = LOSSV_HIGH(pair);
+    target_low = LOSSV_LOW(pair);
     p = x;
     for (;;) { /* the classes before the target, then those after it */
         if (p != stop) {
@@ -3724,14 +3757,14 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
             do {
                 const LOSSI_FN(lanes) term = LOSSI_FN(exp_both)(lossr_sub(*p, a), step, focal);
                 const float old = others;
-                float e = term.high;
+                float e = LOSSV_HIGH(term);
                 p = LOSSI_FN(next)(p, k, end);
                 if (g != NULL) *g = e, g += k;
                 if (!focal) e = lossr_sub(e, excess); /* Kahan: what was added too much */
                 others = lossr_add(others, e);
                 excess = lossr_sub(others, old);
                 if (focal) { /* Knuth, as in two_sum */
-                    low = lossr_add(term.low, lossr_sub(e, excess));
+                    low = lossr_add(LOSSV_LOW(term), lossr_sub(e, excess));
                     lows =
                         lossr_add(lows, lossr_add(low, lossr_sub(old, lossr_sub(others, excess))));
                 } else {
@@ -3753,15 +3786,9 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
         low = lossr_fma(low, LOSSV_1_B,
                         lossr_div(lossr_fnma(lossr_mul(T, LOSSV_1_B), target_low, lows), target));
         low = others > 0 ? lossr_div(lossr_mul(low, target), others) : 0;
-        if (m > 0) gamma = 0; /* s = 1 */
-        pair = LOSSI_FN(focus_lane)(T, low, gamma);
-        l = pair.low;
-        /* A = P (1 + gamma l / S), P = pair.high, in an order that leaves it a normal number */
-        u = u < 1 && u > -1 ? lossr_mul(lossr_mul(u, pair.high), LOSSV_1_B)
-                            : lossr_mul(lossr_mul(u, LOSSV_1_B), pair.high);
-        if (T > 1) gamma = lossr_mul(gamma, lossr_div(l, lossr_mul(T, LOSSV_1_B)));
-        u = lossr_fma(u, gamma, u);
-        l = m > 0 ? lossr_add(l, m) : lossr_mul(lossr_mul(l, pair.high), LOSSV_1_B);
+        pair = LOSSI_FN(focus_lane)(T, low, gamma, u, m);
+        l = LOSSV_HIGH(pair);
+        u = LOSSV_LOW(pair);
     } else {
         l = lossr_add(LOSSI_FN(log_ratio)(others, target), m);
     }
