@@ -784,7 +784,12 @@ typedef struct lossi_kernels {
 #define LOSSI_FEW   48                     /* classes of a row up to which rows go side by side */
 #define LOSSI_GROUP 16 /* blocks between compensated additions and checks of the guess */
 
-#define LOSSI_POWER(n) ((size_t)1 << (SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
+/* C++98 may have none of these */
+#define LOSSI_SIZE_MAX  ((size_t)-1)
+#define LOSSI_INT32_MAX 2147483647
+#define LOSSI_INT32_MIN (-LOSSI_INT32_MAX - 1)
+
+#define LOSSI_POWER(n) ((size_t)1 << (LOSSI_SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
 #ifndef LOSSI_LARGE
 #define LOSSI_LARGE LOSSI_POWER(21u) /* floats of a gradient that goes past the caches */
 #endif
@@ -836,7 +841,7 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
 LOSSI_FORCE int lossi_narrow(const lossi_job *job)
 {
     return job->targets.type != LOSSI_I64 || !job->ignored ||
-           (job->ignore >= INT32_MIN && job->ignore <= INT32_MAX);
+           (job->ignore >= LOSSI_INT32_MIN && job->ignore <= LOSSI_INT32_MAX);
 }
 
 /* What stands at element k, with `step` from class to class or from row to row */
@@ -1128,7 +1133,7 @@ static int lossi_target_leads(const lossi_job *job)
 /* a * b, where a = 0 makes an infinite b count as nothing */
 static double lossi_product(double a, double b) { return a > 0 || a < 0 || b != b ? a * b : 0; }
 
-#define LOSSI_NONE SIZE_MAX /* for r: no class is kept apart */
+#define LOSSI_NONE LOSSI_SIZE_MAX /* for r: no class is kept apart */
 
 /* Takes what other classes gave into a state. The greater scale stays, and with it its r; the other r becomes one
  * of the classes. */
@@ -4751,7 +4756,7 @@ static int lossi_overlap(lossi_span a, lossi_span b)
 /* *product = a * b + c, or 0 returned where that is more than size_t holds */
 static int lossi_fits(size_t *product, size_t a, size_t b, size_t c)
 {
-    if (b != 0 && a > (SIZE_MAX - c) / b) return 0;
+    if (b != 0 && a > (LOSSI_SIZE_MAX - c) / b) return 0;
     *product = a * b + c;
     return 1;
 }
@@ -4936,7 +4941,7 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, siz
 {
     const losses_targets targets = call->targets;
     const int64_t ignore = call->ignore;
-    const uint32_t most = (uint32_t)lossi_least(highest, SIZE_MAX & INT32_MAX);
+    const uint32_t most = (uint32_t)lossi_least(highest, LOSSI_SIZE_MAX & LOSSI_INT32_MAX);
     const uint64_t every = 0x0101010101010101u;
     size_t i = first, ignored = 0;
     *bad = first + n;
@@ -4959,7 +4964,7 @@ static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, siz
     while (first + n - i >= 16 && (uint64_t)ignore > highest &&
            lossi_sixteen_at(targets, i, most, ignore, 0) == 0)
         i += 16;
-    if (targets.type == LOSSI_I64 || (ignore >= INT32_MIN && ignore <= INT32_MAX)) {
+    if (targets.type == LOSSI_I64 || (ignore >= LOSSI_INT32_MIN && ignore <= LOSSI_INT32_MAX)) {
         for (; first + n - i >= 16; i += 16) {
             const int off = lossi_sixteen_at(targets, i, most, ignore, 1);
             if (off < 0) break;
@@ -4989,7 +4994,7 @@ static void lossi_divide_by(lossi_call *call, int loss, losses_wide denominator)
 
 typedef struct lossi_scanned {
     size_t ignored, masks,
-        bad; /* masks: with a target that counts; bad: SIZE_MAX if there is none */
+        bad; /* masks: with a target that counts; bad: LOSSI_SIZE_MAX if there is none */
     lossi_sum weight;
 } lossi_scanned;
 
@@ -4997,7 +5002,7 @@ typedef struct lossi_scanned {
 static lossi_scanned lossi_scan_piece(const lossi_call *call, size_t from, size_t to, size_t each,
                                       size_t highest, const float *weight)
 {
-    lossi_scanned y = {0, 0, SIZE_MAX, {0, 0}};
+    lossi_scanned y = {0, 0, LOSSI_SIZE_MAX, {0, 0}};
     size_t n, i, bad;
     for (i = from; i < to; i += n) {
         size_t ignored;
@@ -5022,7 +5027,7 @@ static lossi_scanned lossi_scan_all(const lossi_call *call, size_t first, size_t
                                     size_t group, size_t highest, const float *weight)
 {
     const lossi_cut cut = lossi_cut_up(n, n, group, weight != NULL ? n : n / 8);
-    lossi_scanned parts[LOSSI_AT_ONCE], y = {0, 0, SIZE_MAX, {0, 0}};
+    lossi_scanned parts[LOSSI_AT_ONCE], y = {0, 0, LOSSI_SIZE_MAX, {0, 0}};
     int i, k, end;
     if (cut.pieces == 1) return lossi_scan_piece(call, first, first + n, each, highest, weight);
     for (i = 0; i < cut.pieces; i = end) {
@@ -5033,7 +5038,7 @@ static lossi_scanned lossi_scan_all(const lossi_call *call, size_t first, size_t
                 lossi_scan_piece(call, first + lossi_cut_at(&cut, k),
                                  first + lossi_cut_at(&cut, k + 1), each, highest, weight);
         for (k = i; k < end; k++) {
-            if (parts[k - i].bad < SIZE_MAX) return parts[k - i];
+            if (parts[k - i].bad < LOSSI_SIZE_MAX) return parts[k - i];
             y.ignored += parts[k - i].ignored;
             y.masks += parts[k - i].masks;
             lossi_merge(&y.weight, &parts[k - i].weight);
@@ -5063,7 +5068,7 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
         for (i = 0; i < all; i += round) {
             const lossi_scanned found = lossi_scan_all(
                 call, i, round, each, dice && round > each ? each : 16, highest, weight);
-            if (found.bad < SIZE_MAX) {
+            if (found.bad < LOSSI_SIZE_MAX) {
                 *bad = found.bad;
                 return LOSSES_BAD_TARGET;
             }
