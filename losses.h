@@ -16,7 +16,8 @@
  *   LOSSES_NO_REFERENCE    leaves the double reference out, and with it the only use of libm (-lm)
  *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE, and no partial results)
  *   LOSSES_OPENMP          large calls use the cores, through OpenMP (-fopenmp); else no thread is started
- *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"
+ *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"; without it such a
+ *                          file stays with one instruction set, e.g. SSE2, and has its bits
  *
  * The same bits: builds of one class give the same results to the last bit, on every CPU, from every
  * compiler, at every optimisation level.
@@ -24,7 +25,7 @@
  *                   "mve", "rvv" or "vsx". NEON of ARMv7 and MVE take denormal numbers for 0, and their
  *                   results then differ
  *   plain           SSE2, WebAssembly and any other CPU: "sse2", "wasm", "scalar"
- *   LOSSES_NO_SIMD  a class of its own; with LOSSES_NO_DOUBLE another
+ *   LOSSES_NO_SIMD  a class of its own, though "scalar" too; with LOSSES_NO_DOUBLE another
  * The number of threads makes no difference to them, nor does LOSSES_OPENMP.
  * Under -Ofast and -ffast-math finite input gets right results, though clang's may be of no class; a program
  * that is linked with them takes denormal numbers for 0 throughout.
@@ -47,7 +48,7 @@
  *
  * A call reads like (loss, grad) = L(logits, targets). Pass NULL for loss or for grad when you do
  * not want it; with both NULL, report and log_sum_exp are still filled. A NULL or zeroed
- * losses_options is the textbook loss. Logits are float; nothing needs to be aligned beyond float.
+ * losses_options is the textbook loss. Logits are float; nothing needs to be aligned beyond its own type.
  *
  * Common to all calls:
  *   bits      A result has the same bits with and without the other output, in place or not, at any
@@ -72,14 +73,17 @@
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses; nll
  *             reads a_t only), element (sigmoid losses) or mask (dice) and in the reduced value, nowhere
  *             else; so does +inf in a softmax, or a position that is all -inf. A -inf logit has
- *             probability 0. NaN and inf in upstream and in float targets go through the arithmetic.
+ *             probability 0. NaN and inf in upstream and in float targets go through the arithmetic:
+ *             NaN gives NaN, inf where it multiplies anything inf or NaN, which of them is not promised.
  *   ignored   An ignored position has loss 0 and gradient 0, its logits do not matter, and it counts
  *             in no denominator.
- *   empty     The mean over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty),
- *             with gradient 0. Data pointers may be NULL when there is no element.
+ *   empty     The mean over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty), with
+ *             gradient 0; with the option `denominator` it is the sum divided by that, as always. Data
+ *             pointers may be NULL when there is no element.
  *   errors    Arguments are checked before anything is written; after an error no output has been
  *             touched, apart from report->bad_position.
- *   aliasing  grad may be logits itself, unless accumulating; any other overlap is refused. */
+ *   aliasing  grad may be logits itself, unless accumulating; any other overlap is refused, and arrays
+ *             reach from their first to their last element: also one in the gaps of the other. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -129,10 +133,12 @@ typedef enum losses_status {
     LOSSES_OK = 0,
     LOSSES_BAD_POINTER = -1, /* a required pointer is NULL */
     LOSSES_BAD_SHAPE = -2,   /* no classes, strides that overlap, more bytes than size_t counts */
-    LOSSES_BAD_OPTION = -3,  /* out of range, not finite, without effect, or of another loss */
+    LOSSES_BAD_OPTION = -3,  /* out of range, not finite, or of another loss, reduction or
+                                kind of target */
     LOSSES_BAD_TARGET = -4,  /* a class index out of range, a mask value other than 0, 1 or ignored,
                                 or a type of target that this loss does not take */
-    LOSSES_BAD_OVERLAP = -5  /* an output shares memory with an input or another output */
+    LOSSES_BAD_OVERLAP = -5  /* an output shares memory with an input or another output, their
+                                gaps included */
 } losses_status;
 
 /* --- what goes in -----------------------------------------------------------------------------
@@ -210,11 +216,13 @@ typedef struct losses_report {
     losses_wide sum;         /* of the counted, weighted losses */
     losses_wide denominator; /* what LOSSES_MEAN divided by, or would have */
     size_t counted;      /* not ignored: positions (softmax), elements (sigmoid), masks (dice) */
-    size_t bad_position; /* after LOSSES_BAD_TARGET: the first bad one in the packed targets */
+    size_t bad_position; /* after LOSSES_BAD_TARGET: the first bad one in the packed targets; not
+                            written where their type is bad */
 } losses_report;
 
-/* Zeroed = defaults. An option that a loss does not know must be zero, flags are 0 or 1; otherwise
- * LOSSES_BAD_OPTION. Where 0 means "the default", a true zero is had with FLT_MIN.
+/* Zeroed (= {0} in C, = {} in C++) = defaults. An option that a loss does not know must be zero, flags are 0
+ * or 1; otherwise LOSSES_BAD_OPTION. Where 0 means "the default", alpha = FLT_MIN is as good as a true zero,
+ * and eps = FLT_MIN with scale 1. has_ignore_index is for integer targets only.
  * Upstream is dL/dloss, the factor of every gradient. */
 typedef struct losses_options {
     losses_reduction reduction;   /* default LOSSES_MEAN; all losses */
@@ -354,11 +362,13 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  *                              position that is all -inf)
  *     losses_partial_gradient  writes the gradient of a block, from finished states and its logits
  * Shape, logits, probabilities and grad are those of the block, class indices and weights those of the
- * whole; of the shape the finish reads samples and positions, of the block its classes; of the options the
- * fold reads label_smoothing and class_weight, the gradient these and accumulate.
+ * whole. A block has at least one class; of the shape the finish reads samples and positions, of the block its
+ * classes. Of the options all read has_ignore_index and ignore_index, the fold also label_smoothing and
+ * class_weight, the gradient these and accumulate. The finish does not read probabilities, but wants their
+ * pointer. Before the finish the gradient is 0.
  *
  *     losses_partial states[N] = {0};
- *     for each block: losses_partial_fold(states, x, y, losses_rows(N, n), block, 0, &o);
+ *     for each block of n classes: losses_partial_fold(states, x, y, losses_rows(N, n), block, 0, &o);
  *     (states of several machines: losses_partial_merge, as the operation of an all-reduce)
  *     losses_partial_finish(&loss, states, y, losses_rows(N, n), block, 0, &o);
  *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, 0, &o);
@@ -451,7 +461,8 @@ LOSSES_API losses_status losses_partial_report(losses_report *report, const loss
 /* --- the same in double, plain and slow: the specification --------------------------------------
  * Float targets, weights, upstream and log_sum_exp stay float. Within 100 * 2^-53 of the exact result
  * (of the largest term where terms cancel) for logits that are floats; for other doubles the rounding of
- * x_j - x_r adds max |x_j - x_r| * 2^-53, in the focal losses times gamma. Uses exp, expm1, log1p and pow of libm. */
+ * x_j - x_r adds max |x_j - x_r| * 2^-53, in the focal losses times gamma. The default eps is the double
+ * 1e-6. Uses exp, log1p and pow of libm. */
 LOSSES_API losses_status losses_reference_log_softmax(double *log_probabilities,
                                                       const double *logits, losses_shape shape);
 LOSSES_API losses_status losses_reference_log_softmax_gradient(double *grad, const double *upstream,

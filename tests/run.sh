@@ -1,6 +1,7 @@
 #!/bin/sh
 # The test command: the suites in each build of the library, then the include matrix (the header in
 # every compiler and language standard that is here). Usage: run.sh CC CFLAGS
+# JOBS=n runs n builds of the suites at a time; as many as there are processors, if not given.
 # Prints the failures, what was skipped and why, and a closing line `N passed, N failed`.
 cc=$1
 cflags=$2
@@ -32,45 +33,68 @@ check() {
     fi
 }
 
-# the suites in one build: a label, then the compiler and its flags
-suites() {
-    label=$1
-    shift
-    echo "suites: $label"
-    if ! "$@" $suites -o build/test/suites -lm >build/test/log 2>&1; then
-        failed=$((failed + 1))
-        echo "FAILED: does not compile: $label"
-        sed 's/^/    /;20q' build/test/log
+# --- the suites, in several builds ------------------------------------------------------------------
+# label|compiler and flags
+{
+    echo "$cc $cflags|$cc -std=c99 $cflags"
+    for other in gcc clang; do
+        if has $other; then echo "$other -std=gnu17 -O3, no warnings|$other -std=gnu17 -O3 $warn"; fi
+    done
+    echo "$cc -O2, LOSSES_NO_REFERENCE|$cc -std=c99 -O2 -DLOSSES_NO_REFERENCE"
+    if has tcc; then echo 'tcc|tcc'; fi
+    echo "$cc -O0|$cc -std=c99 -O0"
+    echo "$cc -O2, LOSSES_NO_SIMD|$cc -std=c99 -O2 -DLOSSES_NO_SIMD"
+    echo "$cc -O2, LOSSES_NO_SIMD, small pieces|$cc -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSI_PIECE=64 -DLOSSI_LONG=200"
+    echo "$cc -O2, LOSSES_NO_SIMD, LOSSES_NO_DOUBLE|$cc -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE"
+} >build/test/builds
+for other in gcc clang tcc; do has $other || skip "$other: suites and include matrix"; done
+
+# a directory, a label, the compiler and its flags: what there is to say, and in DIRECTORY/counts passed and failed
+run_suites() {
+    echo "suites: $2"
+    if ! $3 $suites -o "$1/suites" -lm >"$1/log" 2>&1; then
+        echo 0 1 >"$1/counts"
+        echo "FAILED: does not compile: $2"
+        sed 's/^/    /;20q' "$1/log"
         return
     fi
-    ./build/test/suites >build/test/log 2>&1
-    counts=$(tail -n 1 build/test/log)
+    "./$1/suites" >"$1/log" 2>&1
+    counts=$(tail -n 1 "$1/log")
     case $counts in
     *' passed, '*' failed')
-        passed=$((passed + ${counts%% *}))
-        counts=${counts#*, }
-        failed=$((failed + ${counts%% *}))
-        sed '$d' build/test/log | head -n 40
+        echo "$counts" | awk '{ print $1, $3 }' >"$1/counts"
+        sed '$d' "$1/log" | head -n 40
         ;;
     *)
-        failed=$((failed + 1))
-        echo "FAILED: stopped early: $label"
-        tail -n 5 build/test/log
+        echo 0 1 >"$1/counts"
+        echo "FAILED: stopped early: $2"
+        tail -n 5 "$1/log"
         ;;
     esac
 }
 
-suites "$cc $cflags" $cc -std=c99 $cflags
-suites "$cc -O0" $cc -std=c99 -O0
-suites "$cc -O2, LOSSES_NO_SIMD" $cc -std=c99 -O2 -DLOSSES_NO_SIMD
-suites "$cc -O2, LOSSES_NO_SIMD, small pieces" $cc -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSI_PIECE=64 -DLOSSI_LONG=200
-suites "$cc -O2, LOSSES_NO_SIMD, LOSSES_NO_DOUBLE" $cc -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE
-suites "$cc -O2, LOSSES_NO_REFERENCE" $cc -std=c99 -O2 -DLOSSES_NO_REFERENCE
-for other in gcc clang; do
-    if ! has $other; then skip "$other: suites and include matrix"; continue; fi
-    suites "$other -std=gnu17 -O3, no warnings" $other -std=gnu17 -O3 $warn
+jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)}
+k=0
+while [ $k -lt "$jobs" ]; do # each takes the next build that no other has taken
+    (
+        n=0
+        while IFS='|' read -r label command; do
+            n=$((n + 1))
+            mkdir build/test/$n 2>/dev/null || continue
+            run_suites build/test/$n "$label" "$command" >build/test/$n/said
+            cat build/test/$n/said
+        done <build/test/builds
+    ) &
+    k=$((k + 1))
 done
-if has tcc; then suites "tcc" tcc; else skip 'tcc: suites and include matrix'; fi
+wait
+n=0
+while read -r line; do
+    n=$((n + 1))
+    read -r p f <build/test/$n/counts
+    passed=$((passed + p))
+    failed=$((failed + f))
+done <build/test/builds
 
 # --- the include matrix ---------------------------------------------------------------------------
 cat >build/test/one.c <<'END'
@@ -161,13 +185,13 @@ for c in gcc clang; do
     for switch in $switches '-DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE'; do
         check "$c -std=c99 $switch" $c -std=c99 -O1 $warn -I.. $switch -c build/test/one.c -o build/test/one.o
     done
-    check "$c renamed file" $c -std=c99 -O1 $warn -Ibuild/test/renamed build/test/renamed.c -o build/test/renamed/a.out -lm
+    check "$c renamed file" $c -std=c99 -O0 $warn -Ibuild/test/renamed build/test/renamed.c -o build/test/renamed/a.out -lm
     check "$c renamed file runs" ./build/test/renamed/a.out
-    check "$c pasted into a source file" $c -std=c99 -O1 $warn build/test/pasted.c -o build/test/pasted -lm
+    check "$c pasted into a source file" $c -std=c99 -O0 $warn build/test/pasted.c -o build/test/pasted -lm
     check "$c pasted into a source file runs" ./build/test/pasted
-    check "$c static in two files" $c -std=c99 -O1 $warn -I.. build/test/static.c build/test/static_main.c -o build/test/static -lm
+    check "$c static in two files" $c -std=c99 -O0 $warn -I.. build/test/static.c build/test/static_main.c -o build/test/static -lm
     check "$c static in two files runs" ./build/test/static
-    check "$c hidden set" $c -std=c99 -O1 $warn -I.. build/test/hidden.c -o build/test/hidden -lm
+    check "$c hidden set" $c -std=c99 -O0 $warn -I.. build/test/hidden.c -o build/test/hidden -lm
     check "$c hidden set is refused" ./build/test/hidden
 done
 for c in g++ clang++; do
@@ -178,7 +202,7 @@ for c in g++ clang++; do
         check "$c -std=$std" $c -std=$std -fsyntax-only $warn $extra -I.. build/test/one.cpp
     done
     for switch in $switches; do
-        check "$c -std=c++11 $switch" $c -std=c++11 -O1 $warn -I.. $switch -c build/test/one.cpp -o build/test/one.o
+        check "$c -std=c++11 $switch" $c -std=c++11 -O0 $warn -I.. $switch -c build/test/one.cpp -o build/test/one.o
     done
 done
 if has tcc; then
@@ -205,13 +229,12 @@ if has nm; then
     nm -g --defined-only build/test/one.o | awk '{print $3}' >build/test/exported
     check 'exported names have the prefix' only '^losses_' <build/test/exported
     nm build/test/one.o | awk '$1 != "U" {print $3}' | sed 's/\..*//' >build/test/all
+    nm -u build/test/one.o | awk '{print $2}' >build/test/needed
     check 'private names have a prefix' only '^(losses_|lossi_)|^$' <build/test/all
     $cc -std=c99 -O2 -DLOSSES_NO_REFERENCE -I.. -c build/test/one.c -o build/test/one.o
     nm -u build/test/one.o | awk '{print $2}' >build/test/undefined
     check 'the float path needs nothing, memset and memcpy apart' only '^(memset|memcpy|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/test/undefined
-    $cc -std=c99 -O2 -I.. -c build/test/one.c -o build/test/one.o
-    nm -u build/test/one.o | awk '{print $2}' >build/test/undefined
-    check 'nothing allocates' only '^(memset|memcpy|exp|expf|log1p|pow|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/test/undefined
+    check 'nothing allocates' only '^(memset|memcpy|exp|expf|log1p|pow|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$' <build/test/needed
 else
     skip 'nm: names and undefined symbols'
 fi
