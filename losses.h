@@ -4037,6 +4037,7 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 #endif
         if (m == s.positions) m = 0, n++;
     }
+    if (job->stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
 }
 
 /* --- the sigmoid losses and dice ------------------------------------------------------------------
@@ -5393,7 +5394,6 @@ static void lossi_spread(lossi_job *job, void (*kernel)(lossi_job *job), int wor
             piece.from = lossi_cut_at(&cut, k);
             piece.to = lossi_cut_at(&cut, k + 1);
             kernel(&piece);
-            if (piece.stream) LOSSI_FENCE(); /* each thread its own */
             parts[k - i] = piece.sum;
         }
         for (k = i; k < end; k++) lossi_merge(&job->sum, &parts[k - i]);
@@ -5529,7 +5529,6 @@ static losses_status lossi_run(lossi_call *call, int loss, float *out, float *gr
 #endif
     else
         lossi_spread(&job, loss & LOSSI_SOFTMAX ? lossi_use()->softmax : lossi_use()->planes, 1);
-    if (job.stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
     call->sum = job.sum;
     return lossi_end(call, out);
 }
@@ -5856,7 +5855,6 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
         job.finished = states;
         job.block = block.first;
         lossi_spread(&job, lossi_use()->softmax, 1);
-        if (job.stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
     }
     return status;
 }
