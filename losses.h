@@ -5364,8 +5364,14 @@ static lossi_cut lossi_cut_of(const lossi_job *job)
     const losses_shape s = job->shape;
     const size_t positions = s.samples * s.positions, all = positions * s.classes;
     size_t group = 64;
-    if (job->loss == LOSSI_DICE)
-        return lossi_cut_up(s.samples * s.classes, s.samples * s.classes, 1, all);
+    if (job->loss == LOSSI_DICE) { /* long masks one after the other, each in pieces of its own */
+        const size_t masks = s.samples * s.classes;
+        int apart = s.positions > LOSSI_LONG;
+#if LOSSI_BASE == LOSSI_SINGLE /* a mask of integers is taken whole */
+        apart = apart && lossi_in_blocks(job);
+#endif
+        return lossi_cut_up(masks, masks, 1, apart ? 0 : all);
+    }
     if (job->loss & (LOSSI_BINARY | LOSSI_SIGMOID_FOCAL))
         return lossi_cut_up(all, s.positions > 1 ? s.positions : all, 128, all);
     if (s.positions == 1 && s.class_stride == 1 && s.classes > LOSSI_FEW)
@@ -5503,30 +5509,13 @@ static void lossi_masks(lossi_job *job)
     }
 }
 
-#if LOSSI_BASE != LOSSI_SINGLE || !defined(LOSSES_NO_DOUBLE)
-/* Masks in parallel, or long ones one after the other and each in parallel */
-static void lossi_take_masks(lossi_job *job, void (*take)(lossi_job *job))
-{
-    if (job->shape.positions <= LOSSI_LONG) {
-        lossi_spread(job, take, 1);
-    } else {
-        job->to = job->shape.samples * job->shape.classes;
-        take(job);
-    }
-}
-#endif
-
 /* Takes a checked call through its kernel. */
 static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
                                float gamma)
 {
     lossi_job job = lossi_job_of(call, loss, out, grad, x, gamma, 0);
     if (loss == LOSSI_DICE)
-#if LOSSI_BASE == LOSSI_SINGLE
-        lossi_spread(&job, lossi_masks, 1); /* a mask of integers is taken whole */
-#else
-        lossi_take_masks(&job, lossi_masks);
-#endif
+        lossi_spread(&job, lossi_masks, 1);
     else
         lossi_spread(&job, loss & LOSSI_SOFTMAX ? lossi_use()->softmax : lossi_use()->planes, 1);
     call->sum = job.sum;
@@ -5920,7 +5909,7 @@ LOSSES_API losses_status losses_partial_dice_fold(losses_partial_mask *states, c
     if (status == LOSSES_OK) {
         lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, NULL, logits, 0, 0);
         job.states = states;
-        lossi_take_masks(&job, lossi_fold_masks);
+        lossi_spread(&job, lossi_fold_masks, 1);
     }
     return status;
 }
@@ -5979,7 +5968,7 @@ LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
     if (status == LOSSES_OK) {
         lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, grad, logits, 0, 0);
         job.finished = states;
-        lossi_take_masks(&job, lossi_slope_masks);
+        lossi_spread(&job, lossi_slope_masks, 1);
     }
     return status;
 }
