@@ -5095,11 +5095,12 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
     return LOSSES_OK;
 }
 
-/* size: of a logit, loss and gradient, that of float or double. call->classes and states are there. */
-static losses_status lossi_check(lossi_call *call, int loss, const void *losses, const void *grad,
-                                 const void *logits, size_t size, losses_targets targets,
-                                 losses_shape shape, losses_wide gamma,
-                                 const losses_options *options)
+/* size: of a logit, loss and gradient, that of float or double. call->classes and states are there.
+ * Apart, as lossi_job_of: what they need of the stack is free again when a kernel runs. */
+static LOSSI_APART losses_status lossi_check(lossi_call *call, int loss, const void *losses,
+                                             const void *grad, const void *logits, size_t size,
+                                             losses_targets targets, losses_shape shape,
+                                             losses_wide gamma, const losses_options *options)
 {
     static const losses_options defaults = {LOSSES_MEAN, 0,    0, 0, 0,    NULL, NULL, 0,   0,
                                             0,           NULL, 0, 0, NULL, 0,    NULL, NULL};
@@ -5321,8 +5322,8 @@ static losses_status lossi_end(const lossi_call *call, float *loss)
 }
 
 /* The job of a checked call; first: the first class of the shape */
-static lossi_job lossi_job_of(const lossi_call *call, int loss, float *out, float *grad,
-                              const float *x, float gamma, size_t first)
+static LOSSI_APART lossi_job lossi_job_of(const lossi_call *call, int loss, float *out, float *grad,
+                                          const float *x, float gamma, size_t first)
 {
     const losses_options *o = &call->options;
     const int focal = (loss & (LOSSI_FOCAL | LOSSI_SIGMOID_FOCAL)) != 0;
@@ -5379,13 +5380,12 @@ static lossi_cut lossi_cut_of(const lossi_job *job)
     return lossi_cut_up(positions, s.positions > 1 ? s.positions : positions, group, all);
 }
 
-/* Takes a job through its kernel, piece by piece. */
-static void lossi_spread(lossi_job *job, void (*kernel)(lossi_job *job), int worthwhile)
+/* Takes a job through its kernel, piece by piece; nll without a gradient looks at few of the logits. */
+static void lossi_spread(lossi_job *job, void (*kernel)(lossi_job *job))
 {
     const lossi_cut cut = lossi_cut_of(job);
     lossi_sum parts[LOSSI_AT_ONCE];
     int i, k, end;
-    (void)worthwhile;
     if (cut.pieces == 1) {
         job->to = cut.items;
         kernel(job);
@@ -5393,7 +5393,7 @@ static void lossi_spread(lossi_job *job, void (*kernel)(lossi_job *job), int wor
     }
     for (i = 0; i < cut.pieces; i = end) {
         end = cut.pieces - i > LOSSI_AT_ONCE ? i + LOSSI_AT_ONCE : cut.pieces;
-        LOSSI_PARALLEL(worthwhile)
+        LOSSI_PARALLEL(job->loss != LOSSI_NLL || job->grad != NULL || cut.items / LOSSI_PIECE >= 4)
         for (k = i; k < end; k++) {
             lossi_job piece = *job;
             piece.sum.high = piece.sum.low = 0;
@@ -5509,28 +5509,21 @@ static void lossi_masks(lossi_job *job)
     }
 }
 
-/* Takes a checked call through its kernel. */
-static losses_status lossi_run(lossi_call *call, int loss, float *out, float *grad, const float *x,
-                               float gamma)
-{
-    lossi_job job = lossi_job_of(call, loss, out, grad, x, gamma, 0);
-    if (loss == LOSSI_DICE)
-        lossi_spread(&job, lossi_masks, 1);
-    else
-        lossi_spread(&job, loss & LOSSI_SOFTMAX ? lossi_use()->softmax : lossi_use()->planes, 1);
-    call->sum = job.sum;
-    return lossi_end(call, out);
-}
-
-/* What all losses but nll are. */
-static losses_status lossi_loss(int loss, float *out, float *grad, const float *x,
-                                losses_targets targets, losses_shape shape, float gamma,
-                                const losses_options *options)
+/* What all losses are, but for the kernel. */
+static losses_status lossi_loss(int loss, void (*kernel)(lossi_job *job), float *out, float *grad,
+                                const float *x, losses_targets targets, losses_shape shape,
+                                float gamma, const losses_options *options)
 {
     lossi_call call;
     const losses_status status = lossi_prepare(&call, loss, out, grad, x, sizeof *x, targets, shape,
                                                (losses_wide)gamma, options);
-    return status != LOSSES_OK ? status : lossi_run(&call, loss, out, grad, x, gamma);
+    if (status == LOSSES_OK) {
+        lossi_job job = lossi_job_of(&call, loss, out, grad, x, gamma, 0);
+        lossi_spread(&job, kernel);
+        call.sum = job.sum;
+        return lossi_end(&call, out);
+    }
+    return status;
 }
 
 /* The log-softmax calls, which have no loss: q is upstream */
@@ -5541,7 +5534,7 @@ static losses_status lossi_plain(int loss, float *out, const float *x, const flo
     if (status == LOSSES_OK) {
         lossi_job job = lossi_textbook(loss, shape, losses_u8(NULL), out, x, 1);
         job.q = loss == LOSSI_LOG_SOFTMAX ? NULL : q;
-        lossi_spread(&job, lossi_use()->softmax, 1);
+        lossi_spread(&job, lossi_use()->softmax);
     }
     return status;
 }
@@ -5588,52 +5581,47 @@ LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_p
                                     losses_targets targets, losses_shape shape,
                                     const losses_options *options)
 {
-    lossi_call call;
-    const losses_status status = lossi_prepare(&call, LOSSI_NLL, loss, grad, log_probabilities,
-                                               sizeof *grad, targets, shape, 0, options);
-    if (status == LOSSES_OK) {
-        lossi_job job = lossi_job_of(&call, LOSSI_NLL, loss, grad, log_probabilities, 0, 0);
-        const size_t positions = job.shape.samples * job.shape.positions;
-        lossi_spread(&job, lossi_nll, grad != NULL || positions / LOSSI_PIECE >= 4);
-        call.sum = job.sum;
-        return lossi_end(&call, loss);
-    }
-    return status;
+    return lossi_loss(LOSSI_NLL, lossi_nll, loss, grad, log_probabilities, targets, shape, 0,
+                      options);
 }
 
 LOSSES_API losses_status losses_cross_entropy(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
                                               const losses_options *options)
 {
-    return lossi_loss(LOSSI_CROSS_ENTROPY, loss, grad, logits, targets, shape, 0, options);
+    return lossi_loss(LOSSI_CROSS_ENTROPY, lossi_use()->softmax, loss, grad, logits, targets, shape,
+                      0, options);
 }
 
 LOSSES_API losses_status losses_focal(float *loss, float *grad, const float *logits,
                                       losses_targets targets, losses_shape shape, float gamma,
                                       const losses_options *options)
 {
-    return lossi_loss(LOSSI_FOCAL, loss, grad, logits, targets, shape, gamma, options);
+    return lossi_loss(LOSSI_FOCAL, lossi_use()->softmax, loss, grad, logits, targets, shape, gamma,
+                      options);
 }
 
 LOSSES_API losses_status losses_binary_cross_entropy(float *loss, float *grad, const float *logits,
                                                      losses_targets targets, losses_shape shape,
                                                      const losses_options *options)
 {
-    return lossi_loss(LOSSI_BINARY, loss, grad, logits, targets, shape, 0, options);
+    return lossi_loss(LOSSI_BINARY, lossi_use()->planes, loss, grad, logits, targets, shape, 0,
+                      options);
 }
 
 LOSSES_API losses_status losses_sigmoid_focal(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
                                               float gamma, const losses_options *options)
 {
-    return lossi_loss(LOSSI_SIGMOID_FOCAL, loss, grad, logits, targets, shape, gamma, options);
+    return lossi_loss(LOSSI_SIGMOID_FOCAL, lossi_use()->planes, loss, grad, logits, targets, shape,
+                      gamma, options);
 }
 
 LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logits,
                                      losses_targets targets, losses_shape shape,
                                      const losses_options *options)
 {
-    return lossi_loss(LOSSI_DICE, loss, grad, logits, targets, shape, 0, options);
+    return lossi_loss(LOSSI_DICE, lossi_masks, loss, grad, logits, targets, shape, 0, options);
 }
 
 #if LOSSI_BASE == LOSSI_SINGLE /* so that a linker keeps nothing else */
@@ -5721,7 +5709,7 @@ LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float
         lossi_job job = lossi_job_of(&call, kind, NULL, NULL, logits, gamma, block.first);
         job.states = states;
         job.block = block.first;
-        lossi_spread(&job, lossi_use()->softmax, 1);
+        lossi_spread(&job, lossi_use()->softmax);
     }
     return status;
 }
@@ -5843,7 +5831,7 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
         job.upstream = NULL;
         job.finished = states;
         job.block = block.first;
-        lossi_spread(&job, lossi_use()->softmax, 1);
+        lossi_spread(&job, lossi_use()->softmax);
     }
     return status;
 }
@@ -5909,7 +5897,7 @@ LOSSES_API losses_status losses_partial_dice_fold(losses_partial_mask *states, c
     if (status == LOSSES_OK) {
         lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, NULL, logits, 0, 0);
         job.states = states;
-        lossi_spread(&job, lossi_fold_masks, 1);
+        lossi_spread(&job, lossi_fold_masks);
     }
     return status;
 }
@@ -5968,7 +5956,7 @@ LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
     if (status == LOSSES_OK) {
         lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, grad, logits, 0, 0);
         job.finished = states;
-        lossi_spread(&job, lossi_slope_masks, 1);
+        lossi_spread(&job, lossi_slope_masks);
     }
     return status;
 }

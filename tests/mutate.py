@@ -3,7 +3,7 @@ A mutant is killed when a build of it fails to compile or to pass the quick suit
 stand in mutate.txt, by the text of the line before and after. The builds, fastest first: one lane, then one lane
 without double, then sixteen lanes in registers of four. What survives these meets other checks of .ci/run: all
 instruction sets of this CPU, the sanitizers, and coefficients.py where there is mpmath. What only says which memory
-comes into use soon changes no result, and is not mutated. From the environment: SEED, COUNT (200; 0 is all), JOBS,
+comes into use soon, or where threads are worthwhile, changes no result, and is not mutated. From the environment: SEED, COUNT (200; 0 is all), JOBS,
 LINES (first:last of the header), SHARD (i/n: the i-th of n parts of all mutants)."""
 import hashlib
 import os
@@ -26,7 +26,7 @@ SLOW = (FEW, (*FEW, '-DLOSSES_NO_SIMD', ASAN), (*FEW, '-DLOSSES_FILE="none.h"', 
 OUT = 'build/mutate'
 APART = ['-g1', '-DLOSSI_FORCE=static __attribute__((unused))']  # compiles in a third of the time
 FITS = [sys.executable, 'coefficients.py']
-SOON = re.compile(r'LOSSI_PREFETCH|\bsoon(_\w+)?\b')
+SOON = re.compile(r'LOSSI_PREFETCH|LOSSI_PARALLEL|\bsoon(_\w+)?\b')
 lines = open('../losses.h').read().split('\n')
 SWAPS = {'<': ('<=', '>='), '<=': ('<', '>'), '>': ('>=', '<='), '>=': ('>', '<'), '==': ('!=', ), '!=': ('==', ),
          '+': ('-', ), '-': ('+', ), '*': ('/', ), '/': ('*', ), '&&': ('||', ), '||': ('&&', ), '%': ('/', ),

@@ -11,7 +11,7 @@ mkdir -p $out
 
 # Every float is allowed. Loops are followed turn by turn, and where a function can return an error, what comes
 # after it is followed for each answer.
-returns='lossi_measure:16,lossi_options:8,lossi_check:8,lossi_prepare:8,lossi_prepare_plain:8,lossi_loss:4,losses_nll:4'
+returns='lossi_measure:16,lossi_options:8,lossi_check:8,lossi_prepare:8,lossi_prepare_plain:8,lossi_loss:4'
 returns="$returns,lossi_plain:4,lossi_planes_scalar:64" # the last has rows of all samples as one, or not
 returns="$returns,lossi_pixels_scalar:4"                # the short way of a plain call, or the general one
 returns="$returns,lossi_position_scalar:99"             # how many classes stand before the target
