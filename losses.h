@@ -4948,11 +4948,9 @@ LOSSI_FORCE int lossi_sixteen_at(losses_targets targets, size_t i, uint32_t most
 
 /* Of targets first .. first + n - 1, valid up to highest or ignored: how many are ignored; stops at the first
  * bad one and puts its index into *bad, n + first if there is none. Eight bytes of a mask at a time. */
-static size_t lossi_scan_run(const lossi_call *call, size_t first, size_t n, size_t highest,
-                             size_t *bad)
+static size_t lossi_scan_run(losses_targets targets, int64_t ignore, size_t first, size_t n,
+                             size_t highest, size_t *bad)
 {
-    const losses_targets targets = call->targets;
-    const int64_t ignore = call->ignore;
     const uint32_t most = (uint32_t)lossi_least(highest, LOSSI_SIZE_MAX & LOSSI_INT32_MAX);
     const uint64_t every = 0x0101010101010101u;
     size_t i = first, ignored = 0;
@@ -5019,7 +5017,7 @@ static lossi_scanned lossi_scan_piece(const lossi_call *call, size_t from, size_
     for (i = from; i < to; i += n) {
         size_t ignored;
         n = lossi_least(to - i, each);
-        ignored = lossi_scan_run(call, i, n, highest, &bad);
+        ignored = lossi_scan_run(call->targets, call->ignore, i, n, highest, &bad);
         if (bad < i + n) {
             y.bad = bad;
             return y;
@@ -5078,8 +5076,8 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
     if (integers) {
         call->counted = 0;
         for (i = 0; i < all; i += round) {
-            const lossi_scanned found = lossi_scan_all(
-                call, i, round, each, dice && round > each ? each : 16, highest, weight);
+            const lossi_scanned found =
+                lossi_scan_all(call, i, round, each, round > each ? each : 16, highest, weight);
             if (found.bad < LOSSI_SIZE_MAX) {
                 *bad = found.bad;
                 return LOSSES_BAD_TARGET;
@@ -5859,16 +5857,14 @@ static losses_status lossi_prepare_mask(lossi_call *call, const losses_partial_m
 static void lossi_fold_masks(lossi_job *job)
 {
     losses_partial_mask *const states = (losses_partial_mask *)job->states;
-    lossi_call call;
     size_t i, bad;
-    call.targets = job->targets;
-    call.ignore = job->ignore;
     for (i = job->from; i < job->to; i++) {
         const lossi_place at = lossi_mask_at(job, i);
         size_t counted = at.count;
         lossi_mask sums;
         lossi_mask_sums(job, &at, &sums, 1);
-        if (job->ignored) counted -= lossi_scan_run(&call, at.first, counted, 1, &bad);
+        if (job->ignored)
+            counted -= lossi_scan_run(job->targets, job->ignore, at.first, counted, 1, &bad);
         states[i].intersection += lossi_total(&sums.I) * (double)LOSSV_1_B;
         states[i].difference += lossi_total(&sums.V) * (double)LOSSV_1_B;
         states[i].counted += counted;
