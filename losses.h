@@ -4547,8 +4547,7 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
         if (++c == s.classes) c = 0, n++;
     }
     sum = LOSSI_FN(sum)(total);
-    lossi_add(&sum, large.high);
-    if (lossi_finite(large.low)) lossi_add(&sum, large.low);
+    lossi_merge(&sum, &large); /* its low part is finite */
     lossi_add(&job->sum, sum.high);
     if (lossi_finite(sum.low)) lossi_add(&job->sum, sum.low);
 }
@@ -4786,11 +4785,10 @@ static losses_status lossi_measure(losses_shape *shape, size_t *extent)
     }
     if (shape->class_stride == 0) shape->class_stride = m;
     if (!lossi_fits(&row, c - 1, shape->class_stride, m)) return LOSSES_BAD_SHAPE;
-    if (shape->sample_stride == 0) {
-        if (!lossi_fits(&shape->sample_stride, c, shape->class_stride, 0)) {
-            if (n > 1) return LOSSES_BAD_SHAPE;
-            shape->sample_stride = row;
-        }
+    if (shape->sample_stride == 0 &&
+        !lossi_fits(&shape->sample_stride, c, shape->class_stride, 0)) {
+        if (n > 1) return LOSSES_BAD_SHAPE;
+        shape->sample_stride = row;
     }
     if (!lossi_fits(&column, n - 1, shape->sample_stride, m) ||
         !lossi_fits(extent, n - 1, shape->sample_stride, row) ||
@@ -4847,7 +4845,6 @@ static size_t lossi_cut_at(const lossi_cut *cut, int i)
     const size_t pieces = (size_t)cut->pieces, number = (size_t)i;
     size_t groups, at;
     if (i == cut->pieces) return cut->items;
-    if (i == 0) return 0;
     groups = (cut->items - 1) / cut->group + 1;
     at = (number * (groups / pieces) + lossi_least(number, groups % pieces)) * cut->group;
     at = lossi_least(at, cut->items);
