@@ -5831,26 +5831,6 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
     return status;
 }
 
-/* The checks of a call on the tiles of some masks: those of losses_dice, and those of the states. */
-static losses_status lossi_prepare_mask(lossi_call *call, const losses_partial_mask *states,
-                                        int written, float *grad, const float *logits,
-                                        losses_targets targets, losses_shape shape,
-                                        const losses_options *options)
-{
-    size_t masks;
-    if (!lossi_fits(&masks, shape.samples, shape.classes, 0) ||
-        !lossi_fits(&call->states.bytes, masks, sizeof *states, 0)) {
-        return LOSSES_BAD_SHAPE;
-    }
-    if (masks > 0 && shape.positions > 0 && (states == NULL || (!written && grad == NULL)))
-        return LOSSES_BAD_POINTER;
-    call->classes = shape.classes;
-    call->states.data = states;
-    call->finish = 0;
-    return lossi_check(call, LOSSI_DICE, NULL, grad, logits, sizeof *logits, targets, shape, 0,
-                       options);
-}
-
 static void lossi_fold_masks(lossi_job *job)
 {
     losses_partial_mask *const states = (losses_partial_mask *)job->states;
@@ -5880,19 +5860,40 @@ static void lossi_slope_masks(lossi_job *job)
     }
 }
 
+/* A call on the tiles of some masks: folds them into the states, where those are written, or gives the
+ * gradient. Its checks are those of losses_dice, and of the states. */
+static losses_status lossi_tiles(const losses_partial_mask *states, losses_partial_mask *written,
+                                 float *grad, const float *logits, losses_targets targets,
+                                 losses_shape shape, const losses_options *options)
+{
+    lossi_call call;
+    losses_status status;
+    size_t masks;
+    if (!lossi_fits(&masks, shape.samples, shape.classes, 0) ||
+        !lossi_fits(&call.states.bytes, masks, sizeof *states, 0)) {
+        return LOSSES_BAD_SHAPE;
+    }
+    if (masks > 0 && shape.positions > 0 && (states == NULL || (written == NULL && grad == NULL)))
+        return LOSSES_BAD_POINTER;
+    call.classes = shape.classes;
+    call.states.data = states;
+    call.finish = 0;
+    status = lossi_check(&call, LOSSI_DICE, NULL, grad, logits, sizeof *logits, targets, shape, 0,
+                         options);
+    if (status == LOSSES_OK) {
+        lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, grad, logits, 0, 0);
+        job.states = written;
+        job.finished = states;
+        lossi_spread(&job, written != NULL ? lossi_fold_masks : lossi_slope_masks);
+    }
+    return status;
+}
+
 LOSSES_API losses_status losses_partial_dice_fold(losses_partial_mask *states, const float *logits,
                                                   losses_targets targets, losses_shape shape,
                                                   const losses_options *options)
 {
-    lossi_call call;
-    const losses_status status =
-        lossi_prepare_mask(&call, states, 1, NULL, logits, targets, shape, options);
-    if (status == LOSSES_OK) {
-        lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, NULL, logits, 0, 0);
-        job.states = states;
-        lossi_spread(&job, lossi_fold_masks);
-    }
-    return status;
+    return lossi_tiles(states, states, NULL, logits, targets, shape, options);
 }
 
 LOSSES_API losses_status losses_partial_dice_merge(losses_partial_mask *states,
@@ -5943,15 +5944,7 @@ LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
                                                       losses_shape shape,
                                                       const losses_options *options)
 {
-    lossi_call call;
-    const losses_status status =
-        lossi_prepare_mask(&call, states, 0, grad, logits, targets, shape, options);
-    if (status == LOSSES_OK) {
-        lossi_job job = lossi_job_of(&call, LOSSI_DICE, NULL, grad, logits, 0, 0);
-        job.finished = states;
-        lossi_spread(&job, lossi_slope_masks);
-    }
-    return status;
+    return lossi_tiles(states, NULL, grad, logits, targets, shape, options);
 }
 
 LOSSES_API losses_status losses_partial_report(losses_report *report, const losses_report *other)
