@@ -4553,28 +4553,12 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
 }
 
 /* --- one position at a time: the same with every option folded away -------------------------------- */
-#if LOSSV_N == 1
-LOSSI_KERNEL float LOSSI_FN(cross_entropy_row)(float *grad, const float *x, size_t classes,
-                                               size_t t, float u)
-{
-    return LOSSI_FN(position)(grad, x, 1, classes, t, 0, u, 0, 0);
-}
-
-LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t classes, size_t t,
-                                       float gamma, float u)
-{
-    return LOSSI_FN(position)(grad, x, 1, classes, t, gamma, u, 1, 0);
-}
-
-LOSSI_KERNEL float LOSSI_FN(dice_mask)(float *grad, const float *x, const uint8_t *mask, size_t n,
-                                       float smooth, float u)
-{
-    return LOSSI_FN(mask)(grad, x, losses_u8(mask), 0, n, 0, 0, smooth, u, 0);
-}
-#else
 LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t t, float gamma,
                              float u, int focal)
 {
+#if LOSSV_N == 1
+    return LOSSI_FN(position)(grad, x, 1, classes, t, gamma, u, focal, 0);
+#else
     const int64_t target = (int64_t)t;
     float loss[LOSSV_N], tile[LOSSI_FEW * LOSSV_N];
     lossi_job job = lossi_textbook(focal ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY,
@@ -4583,7 +4567,8 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
     g.at = lossi_at(&job, 0, classes, 1, 0, loss);
     g.terms = grad;
     g.terms_step = classes;
-    g.soon = g.soon_grad = g.soon_q = NULL;
+    g.soon = tile;
+    g.soon_grad = g.soon_q = NULL;
     g.soon_step = 0;
     job.gamma = gamma;
     if (classes > LOSSI_FEW) {
@@ -4592,12 +4577,12 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
     }
     g.at.x_step = g.at.grad_step = g.terms_step = LOSSV_N; /* as in rows: turned */
     g.at.x = tile;
-    g.soon = tile;
     if (grad != NULL) g.at.grad = g.terms = tile;
     LOSSI_FN(turn)(tile, LOSSV_N, x, classes, 1, classes);
     LOSSI_FN(take)(&job, &g, 1, 0);
     if (grad != NULL) LOSSI_FN(turn_back)(grad, classes, tile, LOSSV_N, 1, classes);
     return loss[0];
+#endif
 }
 
 LOSSI_KERNEL float LOSSI_FN(cross_entropy_row)(float *grad, const float *x, size_t classes,
@@ -4611,8 +4596,6 @@ LOSSI_KERNEL float LOSSI_FN(focal_row)(float *grad, const float *x, size_t class
 {
     return LOSSI_FN(row)(grad, x, classes, t, gamma, u, 1);
 }
-
-#endif
 
 #ifdef LOSSI_TEST
 /* y = exp, log, log1p, log1p_unit or, one number at a time, exp_one, log_ratio of x, for tests and
@@ -5645,7 +5628,7 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
 {
     if (!(smooth > 0 && smooth <= FLT_MAX)) return LOSSI_NAN;
 #if LOSSI_BASE == LOSSI_SINGLE
-    return lossi_dice_mask_scalar(grad, logits, mask, pixels, smooth, upstream);
+    return lossi_mask_scalar(grad, logits, losses_u8(mask), 0, pixels, 0, 0, smooth, upstream, 0);
 #else
     {
         lossi_job job = lossi_textbook(LOSSI_DICE, losses_masks(1, pixels), losses_u8(mask), grad,
