@@ -2381,7 +2381,6 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(greatest)(size_t classes, const lossi_pla
     }
 }
 
-#if LOSSV_N > 1
 /* The same of one position whose classes lie along, from class `from` of n on: first the value, in lanes
  * that do not wait for each other, then the place. */
 LOSSI_KERNEL LOSSI_APART size_t LOSSI_FN(greatest_along)(const float *x, size_t from, size_t n)
@@ -2423,7 +2422,15 @@ LOSSI_KERNEL LOSSI_APART size_t LOSSI_FN(greatest_along)(const float *x, size_t 
     }
     return 0; /* all are NaN */
 }
-#endif
+
+/* The same of position l from class 0 on; across, all positions are asked at once, the first time. */
+LOSSI_OP size_t LOSSI_FN(greatest_of)(size_t classes, const lossi_place *at, int along, size_t l,
+                                      size_t *all, int *asked)
+{
+    if (along) return LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, classes);
+    if (!*asked) LOSSI_FN(greatest)(classes, at, at->x, 0, all), *asked = 1;
+    return all[l];
+}
 
 /* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t + *rest) */
 LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s, lossv *rest)
@@ -2514,11 +2521,9 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place
 
     lossv_store(over_l, LOSSV_N, over);
     lossv_store(x_l, LOSSV_N, old.x);
-#if LOSSV_N > 1
     if (along)
         greatest[0] = LOSSI_FN(greatest_along)(v->x, from * LOSSV_N, classes);
     else
-#endif
         LOSSI_FN(greatest)(classes, at, v->x, from, greatest);
     for (l = 0; l < LOSSV_N; l++) behind[l] = 0;
     for (l = 0; l < lanes; l++) {
@@ -2911,7 +2916,7 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
         soft ? (float)(job->uniform * job->all_weight / (job->keep + 2 * job->uniform)) : 0;
     float each[LOSSV_N];
     size_t greatest[LOSSV_N], l;
-    int swept = 0;
+    int asked = 0;
 #if LOSSV_N > 1
     if (!along && index && at->count == LOSSV_N && at->x_step <= LOSSV_N * LOSSI_BATCH &&
         job->shape.classes <= LOSSI_EXACT && lossi_narrow(job)) {
@@ -2950,16 +2955,7 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
         for (l = 0; l < at->count; l++) {
             const float w_t = index && job->weight != NULL ? job->weight[g->t[l]] : 1.f;
             if (!(g->on[l] > 0) || (index && w_t >= lead && g->x_r[l] >= -FLT_MAX)) continue;
-#if LOSSV_N > 1
-            if (along)
-                g->r[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, job->shape.classes);
-            else
-#endif
-            {
-                if (!swept)
-                    LOSSI_FN(greatest)(job->shape.classes, at, at->x, 0, greatest), swept = 1;
-                g->r[l] = greatest[l];
-            }
+            g->r[l] = LOSSI_FN(greatest_of)(job->shape.classes, at, along, l, greatest, &asked);
             g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])];
             g->moved = 1;
         }
@@ -3295,8 +3291,8 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
     const size_t classes = job->shape.classes;
     const int index = at->q == NULL;
     const int own = index && (!soft || lossi_target_leads(job));
-    size_t greatest[LOSSV_N] = {0}, l;
-    int search[LOSSV_N] = {0}, any = 0;
+    size_t greatest[LOSSV_N], l;
+    int asked = 0;
     g->terms = NULL;
     g->known = 1;
     g->guess = own;
@@ -3311,14 +3307,6 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
         for (l = 0; l < at->count; l++)
             g->t[l] -= job->block; /* of no class, where it is not in here */
     }
-    for (l = 0; l < at->count && soft && job->finished == NULL; l++) {
-        const losses_partial *const s = (const losses_partial *)job->states + at->first + l;
-        search[l] = !own || (g->t[l] >= classes &&
-                             (s->folded == 0 || at->x[LOSSI_FN(element)(along, at->x_step, l, 0)] >
-                                                    s->x_r + LOSSI_AHEAD));
-        any |= search[l];
-    }
-    if (any && !along) LOSSI_FN(greatest)(classes, at, at->x, 0, greatest);
     for (l = 0; l < at->count; l++) {
         const losses_partial *const s =
             (const losses_partial *)(job->finished != NULL ? job->finished : job->states) +
@@ -3339,11 +3327,11 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
             g->u[l] = s->u;
         } else {
             g->r[l] = g->t[l] < classes ? g->t[l] : s->folded > 0 ? LOSSI_NONE : 0;
-#if LOSSV_N > 1
-            if (search[l] && along)
-                greatest[l] = LOSSI_FN(greatest_along)(at->x + l * at->x_step, 0, classes);
-#endif
-            if (search[l]) g->r[l] = greatest[l];
+            if (soft &&
+                (!own || (g->t[l] >= classes &&
+                          (s->folded == 0 || at->x[LOSSI_FN(element)(along, at->x_step, l, 0)] >
+                                                 s->x_r + LOSSI_AHEAD))))
+                g->r[l] = LOSSI_FN(greatest_of)(classes, at, along, l, greatest, &asked);
             g->x_r[l] = g->r[l] < classes ? at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])]
                                           : s->x_r;
         }
