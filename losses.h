@@ -2316,11 +2316,6 @@ typedef struct lossv_group {
     lossv_sums sums;
 } lossv_group;
 
-LOSSI_OP size_t LOSSI_FN(blocks)(const lossi_job *job, int along)
-{
-    return along ? (job->shape.classes + (LOSSV_N - 1)) / LOSSV_N : job->shape.classes;
-}
-
 /* Where class c of position l stands, with `step` from class to class or, along, from row to row */
 LOSSI_OP size_t LOSSI_FN(element)(int along, size_t step, size_t l, size_t c)
 {
@@ -2466,8 +2461,8 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
     v.step = along ? (size_t)LOSSV_N : at->step;
     v.grad_step = along ? (size_t)LOSSV_N : at->grad_step;
     v.terms_step = along ? (size_t)LOSSV_N : g->terms_step;
-    v.blocks = LOSSI_FN(blocks)(job, along);
-    v.full = along ? job->shape.classes / LOSSV_N : at->count == LOSSV_N ? v.blocks : 0;
+    v.blocks = along ? (classes + (LOSSV_N - 1)) / LOSSV_N : classes;
+    v.full = along ? classes / LOSSV_N : at->count == LOSSV_N ? classes : 0;
     v.soon = along ? v.x + soon : g->soon;
     v.soon_grad = !along ? g->soon_grad : v.grad != NULL && v.terms != v.x ? v.grad + soon : NULL;
     v.soon_q = !along ? g->soon_q : v.q != NULL ? v.q + soon : NULL;
