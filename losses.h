@@ -60,16 +60,20 @@
  *             targets, z_loss) it is within 4 * 2^-24 of the largest term instead, all that
  *             multiplies p_j being one term; where lse cancels (log_sum_exp, z_loss), it is within
  *             that of 1 and the largest |x|. A position's loss above FLT_MAX is +inf. The bounds are
- *             measured, not proved: the worst that random calls have found is 8 ulp (sigmoid focal of
- *             probabilities), and 6.3 * 2^-24 of cancelling gradients. Cross-entropy with label smoothing
- *             or probabilities and a logit of -1e4 or less is up to 6 ulp off; rows that were made for it
- *             (hundreds of classes 17 behind a few equal ones) 5 ulp, with focal loss 16; focal loss of
- *             more than 300,000 classes with LOSSES_NO_SIMD more than 4. Losses below 2^-126 are each rounded
- *             to a multiple of 2^-149 before they are added up.
+ *             measured, not proved. Searching for the worst has found values 8 ulp off (sigmoid focal of
+ *             probabilities), 6 (focal without FMA; cross-entropy with smoothing or probabilities and a
+ *             logit of -1e4 or less), 5 (sigmoid losses, dice with LOSSES_NO_SIMD), in rows made for it
+ *             (hundreds of classes 17 behind a few equal ones) 5, with focal loss 16, and cancelling
+ *             gradients 6.5 * 2^-24 off, with LOSSES_NO_DOUBLE 9. Focal loss of more than 300,000 classes
+ *             with LOSSES_NO_SIMD may be more than 4 ulp off. Losses, weighted, below 2^-126 are each
+ *             rounded to a multiple of 2^-149 before they are added up, and a sum of nll whose terms cancel
+ *             (log-probabilities above 0) is as exact as the terms.
  *   range     What multiplies a loss or a gradient (upstream / D, weights, alpha, z_loss times lse and
- *             their products) is to be 0 or between 2^-90 and 2^86: beyond, results may overflow or
- *             lose bits though the exact ones would not. With LOSSES_NO_DOUBLE a sum above FLT_MAX is
- *             +inf, and so is its mean.
+ *             their products) is to be 0 or between 2^-90 and 2^86, with LOSSES_NO_SIMD also below 2^88
+ *             / classes: beyond, results may overflow or lose bits though the exact ones would not. A
+ *             probability below 2^-166 counts as 0, so does a focal factor: what upstream of 2^22 or
+ *             more would make of those of logits 115 behind, and dice with eps * scale below 1e-6. With
+ *             LOSSES_NO_DOUBLE a sum above FLT_MAX is +inf, and so is its mean.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses; nll
  *             reads a_t only), element (sigmoid losses) or mask (dice) and in the reduced value, nowhere
  *             else; so does +inf in a softmax, or a position that is all -inf. A -inf logit has
@@ -258,7 +262,8 @@ LOSSES_API losses_status losses_log_softmax(float *log_probabilities, const floa
                                             losses_shape shape);
 
 /* dx_j = u_j - e^(a_j) sum_c u_c, with a the log-probabilities. May run in place, on either input;
- * pointers as above. e^(a_j) |sum_c u_c| is to be below 2^88. Cost: one exp per element. Error: 4 * 2^-24 of |u_j| + e^(a_j) sum_c |u_c|. */
+ * pointers as above. sum_c |u_c| is to be below 2^88. Cost: one exp per element. Error: 4 * 2^-24 of
+ * |u_j| + e^(a_j) sum_c |u_c|. */
 LOSSES_API losses_status losses_log_softmax_gradient(float *grad, const float *upstream,
                                                      const float *log_probabilities,
                                                      losses_shape shape);
@@ -373,7 +378,8 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  *     losses_partial_finish(&loss, states, y, losses_rows(N, n), block, 0, &o);
  *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, 0, &o);
  *
- * Any blocks, folded and merged in any order: values are within 4 ulp of what the whole call gives, gradients
+ * Any blocks, folded and merged in any order: values are within 4 ulp of what the whole call gives (but where
+ * that has more than 4 itself, see `exact` at the top), gradients
  * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest. A block outside of
  * the classes, or at the finish a state without every class, is LOSSES_BAD_SHAPE. Cost: the fold that of the
  * value of the block; with probabilities, or label smoothing above 1/2 or with class_weight, a second read, with
@@ -2562,8 +2568,8 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 /* A sweep on its way */
 typedef struct lossv_walk {
     lossv_margin m;
-    lossv ones, lows, margins, rest; /* over these blocks */
-    lossv_pair most_rest;            /* and of rest over the groups */
+    lossv ones, lows, margins, rest;    /* over these blocks */
+    lossv_pair most_margins, most_rest; /* and over those before, but for the last few */
     lossv *in_turn; /* along: four sums of e, or of s, and two of s t, see walk_on */
     size_t turn;
     lossv top; /* its greatest logit */
@@ -2612,11 +2618,12 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
         if (soft > 1 || v->weight != NULL || n < LOSSV_N) /* some c may be 0 */
             margin = lossv_if_eq(c, zero, zero, margin);
         w->margins = lossv_add(w->margins, margin);
-        if (soft > 1) {
+        if (soft > 1)
             w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
-            if ((along && (marked || i + LOSSV_SUMS == w->skipped)) ||
-                (along ? i / LOSSV_SUMS : i) % 4 == 3)
-                lossv_accumulate(&w->most_rest, w->rest), w->rest = zero;
+        if ((along && (marked || i + LOSSV_SUMS == w->skipped)) ||
+            (along ? i / LOSSV_SUMS : i) % 4 == 3) {
+            lossv_accumulate(&w->most_margins, w->margins), w->margins = zero;
+            if (soft > 1) lossv_accumulate(&w->most_rest, w->rest), w->rest = zero;
         }
     }
     if (marked && !along) w->number = lossv_add(w->number, lossv_set(1));
@@ -2659,6 +2666,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     int own;
     lossv ones[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
     lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS], in_turn[6];
+    lossv_pair most_margins[LOSSV_SUMS];
     lossv_walk w;
 
     LOSSI_FN(follow)(&w, margin);
@@ -2676,11 +2684,11 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         own = first >= begin && first < whole;
         w.begin = begin;
         for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
-            w.ones = w.lows = w.margins = w.rest = zero;
+            w.ones = w.lows = w.margins = w.rest = w.most_margins.high = w.most_margins.low = zero;
             for (i = 0; i < (fine ? 6u : 4u); i++) in_turn[i] = zero;
             w.in_turn = in_turn;
             w.turn = 0;
-            if (soft) w.most_rest = sums[a].rest;
+            if (soft) w.most_margins = sums[a].margins, w.most_rest = sums[a].rest;
             w.kept = keep ? kept : NULL;
             w.skipped = first + a;
             i = begin + a;
@@ -2721,7 +2729,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             lows[a] = w.lows;
             margins[a] = w.margins;
             rest[a] = w.rest;
-            if (soft) sums[a].rest = w.most_rest;
+            if (soft) most_margins[a] = w.most_margins, sums[a].rest = w.most_rest;
         }
         if (guess && lossv_any_lt(w.m.most, w.top)) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
@@ -2755,7 +2763,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 y->S.low = lossv_add(y->S.low, lows[a]);
                 lossv_accumulate(&y->S, ones[a]);
             }
-            if (soft) lossv_accumulate(&y->margins, margins[a]);
+            if (soft) y->margins = most_margins[a], lossv_accumulate(&y->margins, margins[a]);
             if (soft > 1) lossv_accumulate(&y->rest, rest[a]);
         }
     }
@@ -3013,8 +3021,9 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), half = lossv_set(0.5f);
     const lossv tiny = lossv_set(LOSSI_TINY), on = lossv_load_all(g->on);
+    const lossv root_B = lossv_set(9.5367432e-7f); /* 1 / B^(1/2) */
     const lossi_place *at = &g->at;
-    const lossv w = g->w, u = lossv_load_all(g->u), x_z = g->x_z;
+    const lossv w = g->w, x_z = g->x_z;
     const int index = at->q == NULL;
     losses_wide all_rest[LOSSV_N], all_t_r[LOSSV_N];
     float each[LOSSV_N], high[LOSSV_N], low[LOSSV_N];
@@ -3025,7 +3034,7 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
     const lossv inverse = lossv_div(one, lossv_add(one, S.high));
     const lossv_pair L = lossv_log1p(S, inverse);
     const lossv l_r = lossv_add(L.high, L.low); /* lse - x_r */
-    lossv rest, t_r;
+    lossv rest, t_r, u = lossv_load_all(g->u);
 
     if (index && g->moved) {
         for (l = 0; l < LOSSV_N; l++) each[l] = g->r[l] == g->t[l] ? 1.f : 0.f;
@@ -3073,10 +3082,15 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
         focus.low = lossv_if_eq(leads, one, focus.low, zero);
         P = LOSSI_FN(focus)(focus, job->gamma);
         ratio = lossv_if_eq(leads, one, ratio, zero);
-        loss = lossv_mul(lossv_mul(lossv_mul(P, l_r), w), lossv_set(LOSSV_1_B));
-        loss = lossv_add(loss, lossv_add(lag, lag));
-        A = lossv_mul(lossv_mul(w, lossv_mul(P, lossv_set(LOSSV_1_B))),
-                      lossv_fma(lossv_set(job->gamma), ratio, one));
+        /* B l_r is B S below tiny, where l_r might not be a normal number */
+        loss = lossv_mul(P, lossv_mul(w, root_B));
+        loss = lossv_mul(loss, lossv_if_lt(l_r, tiny, scaled.high, l_r));
+        loss = lossv_mul(loss, lossv_if_lt(l_r, tiny, lossv_set(LOSSV_1_B), one));
+        loss = lossv_fma(loss, root_B, lossv_add(lag, lag));
+        A = lossv_mul(P, lossv_mul(lossv_mul(u, w), root_B)); /* u A, for A may be small */
+        A = lossv_mul(A, lossv_fma(lossv_set(job->gamma), ratio, one));
+        A = lossv_mul(A, root_B);
+        u = one;
         rest = lossv_if_eq(leads, one, zero, A);
         t_r = lossv_sub(A, rest);
     } else {
@@ -3085,7 +3099,9 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
             lag = lossv_add(lag, lossv_collapse(g->sums.margins));
             lag = lossv_add(lag, lossv_if_eq(w, zero, zero, lossv_mul(w, d)));
         }
-        loss = lossv_fma(A, l_r, lossv_add(lag, lag));
+        lag = lossv_add(lag, lag);
+        loss = lossv_fma(lossv_mul(A, scaled.high), lossv_set(LOSSV_1_B), lag);
+        loss = lossv_if_lt(l_r, tiny, loss, lossv_fma(A, l_r, lag));
         if (soft) { /* infinite parts of both signs are those of an infinite loss */
             const lossv most = lossv_fma(A, l_r, lossv_set(LOSSI_INF)); /* or NaN, as they are */
             loss = lossv_if_eq(loss, loss, loss, most);
@@ -4225,10 +4241,10 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
     const lossv negative = lossv_sub(one, y->t), weight = lossv_set(alpha < 0 ? 1 : alpha);
     const lossv other = lossv_set(alpha < 0 ? 1 : 1 - alpha), g = lossv_set(gamma);
     lossv_pair p, e;
-    lossv a, c, bce, v; /* c = a u, with the sign of a hard target */
+    lossv a, c, bce, v, far; /* c = a u, with the sign of a hard target */
     if (hard) {
         const lossv q = lossv_mul(y->e, y->inverse); /* s(-|z|) */
-        bce = lossv_add(log, lossv_max(y->z, zero));
+        far = bce = lossv_add(log, lossv_max(y->z, zero));
         v = lossv_mul(g, lossv_if_lt(y->z, zero, y->inverse, q)); /* 0 where bce is infinite */
         v = lossv_fma(v, lossv_min(lossv_set(FLT_MAX), bce),
                       lossv_if_lt(y->z, zero, q, y->inverse));
@@ -4251,14 +4267,17 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
         p.high = lossv_sub(lossv_mul(p.high, small), y->t); /* p - t, which may cancel */
         p.high = lossv_fma(p.low, small, p.high);
         v = lossv_once(v, lossv_if_eq(v, zero, lossv_min(lossv_set(FLT_MAX), bce), bce), p.high);
+        far = lossv_if_eq(c1, zero, bce, one);
         a = alpha < 0 ? one : lossv_fma(y->t, weight, lossv_mul(negative, other));
         c = lossv_mul(a, u);
     }
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), c), small);
-    if (hard && lossv_any_lt(bce, lossv_set(LOSSI_TINY))) { /* v = (1 + gamma) e there, too small */
+    if (lossv_any_lt(far,
+                     lossv_set(LOSSI_TINY))) { /* v = (1 - 2t) (1 + gamma) e there, too small */
         v = lossv_mul(lossv_add(one, g), y->small);
+        if (!hard) v = lossv_mul(v, lossv_fnma(lossv_set(2), y->t, one));
         v = lossv_mul(lossv_mul(lossv_mul(lossv_mul(P, c), v), small), small);
-        *slope = lossv_if_lt(bce, lossv_set(LOSSI_TINY), v, *slope);
+        *slope = lossv_if_lt(far, lossv_set(LOSSI_TINY), v, *slope);
     }
     /* 1 / B after the product where that is small, before it where it is large */
     v = lossv_if_lt(bce, one, one, small);

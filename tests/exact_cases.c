@@ -653,6 +653,69 @@ static void equal_terms(void)
     }
 }
 
+/* What searching for the worst has found: terms of a sum that are all rounded the same way, and results that
+ * are normal numbers, or nearly, though a step on the way to them would be none */
+static void searched(void)
+{
+    static const float far[] = {88.5f, 91, 94, 97, 100, 103};
+    size_t i, k, c;
+    for (i = 0; i < 120; i++) {
+        const size_t classes = i < 80 ? 9 + i % 40 : 256 + 37 * i;
+        begin("found by search: label smoothing", CROSS_ENTROPY, shape_of(classes, i < 80 && i % 2),
+              2);
+        at->options.reduction = LOSSES_NONE;
+        at->options.upstream = NULL;
+        at->options.label_smoothing = i % 3 == 0 ? 0.01f : i % 3 == 1 ? 0.1f : 0.5f;
+        for (k = 0; k < at->labels; k++) {
+            const float others = 8 * uniform() - 4;
+            for (c = 0; c < classes; c++) *logit(k, c) = others;
+            *logit(k, (size_t)at->t[k]) = others + 30 * uniform();
+        }
+        if (i % 4 == 3) weights();
+        say(", equal logits, e %g", (double)at->options.label_smoothing);
+        run();
+    }
+    for (i = 0; i < 2 * COUNT(far); i++) {
+        begin("found by search: weights, far ahead", i % 2 ? FOCAL : CROSS_ENTROPY,
+              shape_of(i % 4 < 2 ? 2 : 33, i % 8 < 4), 2);
+        at->options.reduction = LOSSES_NONE;
+        at->options.upstream = NULL;
+        lead(far[i / 2]);
+        for (c = 0; c < at->shape.classes; c++) at->weight[c] = (float)(16 << i) * (1 + uniform());
+        if (i % 2)
+            at->options.class_alpha = at->weight;
+        else
+            at->options.class_weight = at->weight;
+        say(", %s", i % 2 ? "focal, class alpha" : "cross-entropy");
+        run();
+    }
+    for (i = 0; i < 24; i++) {
+        begin("found by search: focal, upstream 65536", FOCAL, shape_of(i % 2 ? 2 : 10, i % 4 < 2),
+              2);
+        at->options.reduction = LOSSES_NONE;
+        at->gamma = i % 3 ? 10 : 7.5f;
+        lead(4 + 0.25f * (float)i);
+        for (k = 0; k < at->labels; k++) at->upstream[k] = 65536;
+        at->options.upstream = at->upstream;
+        say(", γ %g", (double)at->gamma);
+        run();
+    }
+    for (i = 0; i < 24; i++) {
+        begin("found by search: sigmoid focal, 0 and 1", SIGMOID_FOCAL, losses_images(2, 1, 50), 2);
+        at->options.reduction = LOSSES_NONE;
+        at->gamma = i % 4 == 0 ? 0 : i % 4 == 1 ? 1e-3f : i % 4 == 2 ? 0.01f : 1;
+        at->soft = 1;
+        for (k = 0; k < logits(); k++) {
+            at->q[k] = (float)at->t[k];
+            at->x[k] = (at->t[k] ? 1.f : -1.f) * (far[i / 4] + uniform());
+        }
+        for (k = 0; k < at->labels; k++) at->upstream[k] = 65536;
+        at->options.upstream = at->upstream;
+        say(", probabilities, ahead by %g, γ %g", (double)far[i / 4], (double)at->gamma);
+        run();
+    }
+}
+
 void exact_cases(void)
 {
     ordinary();
@@ -671,4 +734,5 @@ void exact_cases(void)
     scaled();
     millions();
     equal_terms();
+    searched();
 }
