@@ -832,25 +832,21 @@ LOSSI_FORCE lossi_job lossi_textbook(int loss, losses_shape shape, losses_target
     lossi_job job;
     job.loss = loss;
     job.shape = shape;
-    job.from = job.to = 0;
+    job.from = job.to = job.block = 0;
     job.grad = grad;
     job.x = x;
-    job.q = NULL;
     job.targets = targets;
     job.ignore = -100;
     job.ignored = job.any = job.accumulate = job.stream = 0;
     job.keep = 1;
     job.alpha = 1;
-    job.uniform = 0;
+    job.uniform = job.all_weight = job.sum.high = job.sum.low = 0;
     job.gamma = job.z_loss = job.smooth = 0;
-    job.weight = job.positive = job.upstream = NULL;
-    job.all_weight = 0;
+    job.q = job.weight = job.positive = job.upstream = NULL;
     job.factor = factor;
     job.log_sum_exp = job.losses = NULL;
-    job.sum.high = job.sum.low = 0;
     job.states = NULL;
     job.finished = NULL;
-    job.block = 0;
     return job;
 }
 
