@@ -2023,9 +2023,10 @@ LOSSI_OP void LOSSI_FN(turn)(float *columns, size_t step, const float *rows, siz
 {
     size_t r, c;
     if (count == LOSSV_N && width >= 4) /* the last four may overlap with those before */
-        for (c = 0; c < width; c += 4)
-            lossv_turn_in(columns + (c + 4 <= width ? c : width - 4) * step, step,
-                          rows + (c + 4 <= width ? c : width - 4), row);
+        for (c = 0; c < width; c += 4) {
+            const size_t first = lossi_least(c, width - 4);
+            lossv_turn_in(columns + first * step, step, rows + first, row);
+        }
     else
         for (r = 0; r < count; r++) {
             LOSSI_SINGLY
@@ -2038,9 +2039,10 @@ LOSSI_OP void LOSSI_FN(turn_back)(float *rows, size_t row, const float *columns,
 {
     size_t r, c;
     if (count == LOSSV_N && width >= 4)
-        for (c = 0; c < width; c += 4)
-            lossv_turn_out(rows + (c + 4 <= width ? c : width - 4), row,
-                           columns + (c + 4 <= width ? c : width - 4) * step, step);
+        for (c = 0; c < width; c += 4) {
+            const size_t first = lossi_least(c, width - 4);
+            lossv_turn_out(rows + first, row, columns + first * step, step);
+        }
     else
         for (r = 0; r < count; r++) {
             LOSSI_SINGLY
