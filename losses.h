@@ -730,11 +730,10 @@ typedef struct lossi_sum {
 typedef struct lossi_job {
     int loss;
     losses_shape shape;
-    size_t from,
-        to;      /* of the positions, elements (sigmoid losses) or masks (dice), in packed order */
-    float *grad; /* or NULL; may be x */
-    const float *x; /* logits */
-    const float *q; /* float targets, or the upstream of the log-softmax gradient; or NULL */
+    size_t from, to; /* positions, elements (sigmoid losses) or masks (dice), in packed order */
+    float *grad;     /* or NULL; may be x */
+    const float *x;  /* logits */
+    const float *q;  /* float targets, or the upstream of the log-softmax gradient; or NULL */
     losses_targets targets;
     int64_t ignore;
     int ignored;               /* some targets are */
@@ -811,8 +810,7 @@ typedef struct lossi_kernels {
 #define LOSSI_LARGE LOSSI_POWER(21u) /* floats of a gradient that goes past the caches */
 #endif
 #ifndef LOSSI_PIECE
-#define LOSSI_PIECE \
-    8192u /* floats of a piece of a call, at least; a call of less than four is one */
+#define LOSSI_PIECE 8192u /* floats of a piece, at least; a call of less than four is one */
 #endif
 #define LOSSI_PIECES 64 /* at most */
 #ifndef LOSSI_LONG
@@ -1040,20 +1038,10 @@ LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t 
 /* e^x 2^k, below 2^1000; 0 below 2^-1022. Within 2^-50: Taylor's series of |r| <= ln(2) / 2. */
 static double lossi_exp(double x, double k)
 {
-    static const double lossi_terms[] = {1,
-                                         1,
-                                         1. / 2,
-                                         1. / 6,
-                                         1. / 24,
-                                         1. / 120,
-                                         1. / 720,
-                                         1. / 5040,
-                                         1. / 40320,
-                                         1. / 362880,
-                                         1. / 3628800,
-                                         1. / 39916800,
-                                         1. / 479001600,
-                                         1. / 6227020800};
+    static const double lossi_terms[] = {
+        1.0,          1.0,           1. / 2,         1. / 6,         1. / 24,
+        1. / 120,     1. / 720,      1. / 5040,      1. / 40320,     1. / 362880,
+        1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
     union {
         uint64_t u;
         double f;
@@ -2303,8 +2291,7 @@ typedef struct lossv_group {
     lossi_place at;
     float *terms; /* where the terms go, one class terms_step after the other; or NULL */
     size_t terms_step;
-    const float *soon, *soon_grad,
-        *soon_q; /* across: what comes into use soon, classes soon_step apart */
+    const float *soon, *soon_grad, *soon_q; /* across: used soon, classes soon_step apart */
     size_t soon_step;
     size_t t[LOSSV_N], r[LOSSV_N]; /* target (of an index) and reference class */
     float on[LOSSV_N], x_r[LOSSV_N];
@@ -2314,8 +2301,7 @@ typedef struct lossv_group {
     lossv x_t, x_z, w; /* logits of the target and of the first r, weight of the target */
     float u[LOSSV_N], K[LOSSV_N], K2[LOSSV_N], K3[LOSSV_N]; /* upstream; of term * K * (K2 + K3) */
     float keep[LOSSV_N], uniform[LOSSV_N];                  /* u (1 - e), u e / C */
-    float g[LOSSV_N],
-        g_t[LOSSV_N]; /* gradient of r; what the target's is less, where it is not r */
+    float g[LOSSV_N], g_t[LOSSV_N]; /* gradient of r; what the target's is less, if not r */
     lossv_margin m;
     lossv_sums sums;
 } lossv_group;
@@ -4983,8 +4969,7 @@ static void lossi_divide_by(lossi_call *call, int loss, losses_wide denominator)
 }
 
 typedef struct lossi_scanned {
-    size_t ignored, masks,
-        bad; /* masks: with a target that counts; bad: LOSSI_SIZE_MAX if there is none */
+    size_t ignored, masks, bad; /* masks: where a target counts; bad: no index if none is */
     lossi_sum weight;
 } lossi_scanned;
 
