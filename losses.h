@@ -5068,6 +5068,7 @@ static LOSSI_APART losses_status lossi_check(lossi_call *call, int loss, const v
     static const losses_options defaults = {LOSSES_MEAN, 0,    0, 0, 0,    NULL, NULL, 0,   0,
                                             0,           NULL, 0, 0, NULL, 0,    NULL, NULL};
     const size_t target_size[] = {0, 1, 4, 8, 4};
+    const losses_options *const o = &call->options;
     size_t extent, positions, elements, values, checked, classes, i, k;
     losses_status status;
 
@@ -5090,11 +5091,10 @@ static LOSSI_APART losses_status lossi_check(lossi_call *call, int loss, const v
     values = loss & LOSSI_SOFTMAX ? positions
              : loss == LOSSI_DICE ? shape.samples * shape.classes
                                   : elements;
-    if (call->options.reduction != LOSSES_NONE) values = 1;
+    if (o->reduction != LOSSES_NONE) values = 1;
     classes = call->classes * sizeof(float);
     checked = targets.type == LOSSI_F32 ? extent : loss & LOSSI_SOFTMAX ? positions : elements;
-    {
-        const losses_options *const o = &call->options;
+    { /* their stack is free again for the targets */
         const lossi_span out[] = {{losses, values * size},
                                   {grad, extent * size},
                                   {o->log_sum_exp, positions * sizeof(float)},
@@ -5116,12 +5116,10 @@ static LOSSI_APART losses_status lossi_check(lossi_call *call, int loss, const v
         }
     }
 
-    if (extent == 0 &&
-        !(loss == LOSSI_DICE && losses != NULL && call->options.reduction == LOSSES_NONE))
+    if (extent == 0 && !(loss == LOSSI_DICE && losses != NULL && o->reduction == LOSSES_NONE))
         call->shape.samples = 0; /* however many there are without a position */
     status = lossi_scan(call, loss, &i);
-    if (status == LOSSES_BAD_TARGET && call->options.report != NULL)
-        call->options.report->bad_position = i;
+    if (status == LOSSES_BAD_TARGET && o->report != NULL) o->report->bad_position = i;
     return status;
 }
 
@@ -5615,14 +5613,12 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
 #if LOSSI_BASE == LOSSI_SINGLE
     return lossi_mask_scalar(grad, logits, losses_u8(mask), 0, pixels, 0, 0, smooth, upstream, 0);
 #else
-    {
-        lossi_job job = lossi_textbook(LOSSI_DICE, losses_masks(1, pixels), losses_u8(mask), grad,
-                                       logits, upstream);
-        const lossi_place at = lossi_at(&job, 0, 0, pixels, 0, NULL);
-        job.smooth = smooth;
-        job.any = 1;
-        return lossi_mask_loss(&job, &at, 0);
-    }
+    lossi_job job = lossi_textbook(LOSSI_DICE, losses_masks(1, pixels), losses_u8(mask), grad,
+                                   logits, upstream);
+    const lossi_place at = lossi_at(&job, 0, 0, pixels, 0, NULL);
+    job.smooth = smooth;
+    job.any = 1;
+    return lossi_mask_loss(&job, &at, 0);
 #endif
 }
 
