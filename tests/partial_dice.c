@@ -575,6 +575,21 @@ static void wrong_calls(void)
     CHECK_STATUS(SLOPE, LOSSES_BAD_TARGET);
     CHECK(memcmp(&a, &before, sizeof a) == 0);
 
+    shape = losses_images(1, 1, PIXELS); /* of one mask of one pixel, too */
+    masks = 1;
+    ALL(LOSSES_BAD_POINTER, s = NULL);
+    shape.positions = 1;
+    ALL(LOSSES_BAD_POINTER, s = NULL);
+    s = a.states;
+    WRONG(LOSSES_BAD_POINTER, g = NULL, SLOPE);
+    g = a.grad;
+    WRONG(LOSSES_BAD_POINTER, s = NULL, MERGE);
+    s = a.states;
+    WRONG(LOSSES_BAD_POINTER, s2 = NULL, MERGE);
+    s2 = a.others;
+    shape = SHAPE;
+    masks = 3;
+
     check_case("right, next to what is wrong");
     reset();
     CHECK_STATUS(FOLD, LOSSES_OK);
