@@ -2327,18 +2327,19 @@ LOSSI_OP lossv LOSSI_FN(mark)(const size_t *r, size_t begin)
     return lossv_load_all(mark);
 }
 
-/* The lane of class r in block i, along; -1 where it is in another */
-LOSSI_OP lossv LOSSI_FN(mark_along)(size_t r, size_t i)
-{
-    return lossv_set(i == r / LOSSV_N ? (float)(int32_t)(r % LOSSV_N) : -1.f);
-}
-
 /* The numbers of the lanes of a block, along; i, across */
 LOSSI_OP lossv LOSSI_FN(number)(int along, size_t i)
 {
     static const float lossi_lanes[LOSSV_N] = {LOSSV_LANE};
     const lossv first = lossv_set((float)(int32_t)(along ? i * LOSSV_N : i));
     return along ? lossv_add(first, lossv_load_all(lossi_lanes)) : first;
+}
+
+/* x at class r of its block, otherwise others */
+LOSSI_OP lossv LOSSI_FN(but)(size_t r, lossv x, lossv others)
+{
+    const lossv lane = lossv_set((float)(int32_t)(r % LOSSV_N));
+    return lossv_if_eq(LOSSI_FN(number)(1, 0), lane, x, others);
 }
 
 /* The class of the greatest logit of each position from block `from` on, across; the first of several, and
@@ -2454,7 +2455,7 @@ LOSSI_OP lossv_view LOSSI_FN(view_of)(const lossi_job *job, const lossv_group *g
     v.blocks = along ? (classes + (LOSSV_N - 1)) / LOSSV_N : classes;
     v.full = along ? classes / LOSSV_N : at->count == LOSSV_N ? classes : 0;
     v.soon = along ? v.x + soon : g->soon;
-    v.soon_grad = !along ? g->soon_grad : v.grad != NULL && v.terms != v.x ? v.grad + soon : NULL;
+    v.soon_grad = !along ? g->soon_grad : v.grad != NULL && v.terms != v.x ? v.grad + soon : v.soon;
     v.soon_q = !along ? g->soon_q : v.q != NULL ? v.q + soon : NULL;
     v.soon_step = along ? (size_t)LOSSV_N : g->soon_step;
     v.weight = job->weight;
@@ -2551,75 +2552,108 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 
 /* A sweep on its way */
 typedef struct lossv_walk {
-    lossv_margin m;
+    lossv anchor, base, low;            /* of the margin */
     lossv ones, lows, margins, rest;    /* over these blocks */
     lossv_pair most_margins, most_rest; /* and over those before, but for the last few */
-    lossv *in_turn; /* along: four sums of e, or of s, and two of s t, see walk_on */
+    float *in_turn; /* along: four sums of e, or of s, and two of s t, see walk_on */
     size_t turn;
-    lossv top; /* its greatest logit */
+    lossv top; /* the greatest logit of these blocks but r */
     lossv half_z, mark, number;
-    float *kept;           /* where its logits are kept, or NULL */
-    size_t begin, skipped; /* numbers of its first and, along, of that which was taken before it */
+    size_t r, own;     /* along: the class r, and its block */
+    const float *from; /* along: its logits, from `begin` on, but -inf at r */
+    float *kept;       /* across: where its logits are kept, or NULL */
+    size_t begin;      /* number of its first */
 } lossv_walk;
 
-/* One block of a sweep, of n lanes, which has r only where it is marked.
+/* One block of a sweep, of n lanes: logits raw, and x, which is -inf at r.
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. Next to one
  * large term many small ones would be lost, each less than half an ulp. Along, blocks add to several sums in
  * turn, so that few additions wait for each other; these are in memory, for registers are few. */
 LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, int soft, int fine,
-                                int marked, size_t i, size_t n)
+                                lossv raw, lossv x, size_t i, size_t n)
 {
-    const lossv zero = lossv_set(0), raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
-    lossv s, t = raw, e, low, sum, error;
+    const lossv zero = lossv_set(0);
+    lossv s, t, e, low, sum, error;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
-    if (v->soon_grad != NULL) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
-    if (w->kept != NULL) lossv_store(w->kept + (i - w->begin) * LOSSV_N, LOSSV_N, raw);
-    w->top = lossv_greater(raw, w->top);
-    if (marked) t = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), t);
-    t = LOSSI_FN(term)(t, &w->m, &s, &low);
+    LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
+    w->top = lossv_greater(x, w->top);
+    t = lossv_exp_rest(lossv_sub(x, w->anchor), w->base, w->low, &s, &low);
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
-        lossv *const ones = w->in_turn + w->turn % 4, *const rests = w->in_turn + 4 + w->turn % 2;
-        *ones = lossv_add(*ones, fine ? s : e);
-        if (fine) *rests = lossv_fma(s, t, *rests);
-        w->turn++;
+        float *const ones = w->in_turn + w->turn;
+        float *const rests = w->in_turn + 4 * LOSSV_N + w->turn % (2 * LOSSV_N);
+        lossv_store(ones, LOSSV_N, lossv_add(lossv_load_all(ones), fine ? s : e));
+        if (fine) lossv_store(rests, LOSSV_N, lossv_fma(s, t, lossv_load_all(rests)));
+        w->turn = (w->turn + LOSSV_N) % (4 * LOSSV_N);
     } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
         sum = lossv_add(w->ones, e);
         error = lossv_sub(e, lossv_sub(sum, w->ones));
         if (fine > 1)
             sum = lossv_two_sum(w->ones, e, &error); /* s^gamma magnifies what that leaves */
-        if (fine) error = lossv_add(error, lossv_fma(s, t, lossv_sub(s, e)));
-        if (fine > 1) error = lossv_fma(s, low, error);
+        if (fine) {                                  /* and of e */
+            lossv lost = lossv_fma(s, t, lossv_sub(s, e));
+            if (fine > 1) lost = lossv_fma(s, low, lost);
+            error = lossv_add(error, lost);
+        }
         w->lows = lossv_add(w->lows, error);
         w->ones = sum;
     }
     if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
-        const lossv c = LOSSI_FN(target_terms)(v, along, soft, i, n);
-        if (soft > 1) LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
-        lossv margin = lossv_mul(c, h);
+        lossv c = LOSSI_FN(target_terms)(v, along, soft, i, n), margin = lossv_mul(c, h);
         if (soft > 1 || v->weight != NULL || n < LOSSV_N) /* some c may be 0 */
             margin = lossv_if_eq(c, zero, zero, margin);
         w->margins = lossv_add(w->margins, margin);
-        if (soft > 1)
-            w->rest = lossv_add(w->rest, marked ? lossv_if_eq(w->mark, w->number, zero, c) : c);
-        if ((along && (marked || i + LOSSV_SUMS == w->skipped)) ||
-            (along ? i / LOSSV_SUMS : i) % 4 == 3) {
+        if (soft > 1) {
+            LOSSI_PREFETCH(v->soon_q + i * v->soon_step);
+            if (!along)
+                c = lossv_if_eq(w->mark, w->number, zero, c);
+            else if (i == w->own)
+                c = LOSSI_FN(but)(w->r, zero, c);
+            w->rest = lossv_add(w->rest, c);
+        }
+        if ((along ? i / LOSSV_SUMS : i) % 4 == 3) {
             lossv_accumulate(&w->most_margins, w->margins), w->margins = zero;
             if (soft > 1) lossv_accumulate(&w->most_rest, w->rest), w->rest = zero;
         }
     }
-    if (marked && !along) w->number = lossv_add(w->number, lossv_set(1));
 }
 
-/* What a sweep needs of a margin: to copy all of it takes longer than a block. */
-LOSSI_OP void LOSSI_FN(follow)(lossv_walk *w, const lossv_margin *m)
+LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
+                                   size_t n)
 {
-    w->m.anchor = m->anchor;
-    w->m.base = m->base;
-    w->m.low = m->low;
-    w->m.most = m->most;
+    const lossv raw = lossv_load(v->x + i * LOSSV_N, n, -LOSSI_INF);
+    const lossv x = lossv_load_all(w->from + (i - w->begin) * LOSSV_N);
+    LOSSI_FN(walk_on)(w, v, 1, soft, fine, raw, x, i, n);
+}
+
+LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft, int fine,
+                                    size_t i, size_t n)
+{
+    const lossv raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
+    const lossv x = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), raw);
+    if (w->kept != NULL) lossv_store(w->kept + (i - w->begin) * LOSSV_N, LOSSV_N, raw);
+    LOSSI_FN(walk_on)(w, v, 0, soft, fine, raw, x, i, n);
+    w->number = lossv_add(w->number, lossv_set(1));
+}
+
+/* The first lane of a in all of them; a compiler that knows they are equal keeps one register. */
+LOSSI_OP lossv LOSSI_FN(first_lane)(lossv a)
+{
+    float lanes[LOSSV_N];
+    lossv_store(lanes, LOSSV_N, a);
+    return lossv_set(lanes[0]);
+}
+
+/* What a sweep needs of a margin, that of class r along: to copy all of it takes longer than a block. */
+LOSSI_OP void LOSSI_FN(follow)(lossv_walk *w, const lossv_margin *m, int along, size_t r)
+{
+    w->anchor = along ? LOSSI_FN(first_lane)(m->anchor) : m->anchor;
+    w->base = along ? LOSSI_FN(first_lane)(m->base) : m->base;
+    w->low = along ? LOSSI_FN(first_lane)(m->low) : m->low;
+    w->r = r;
+    w->own = r / LOSSV_N;
 }
 
 /* t and r of a group that begin_plain began, from the mark */
@@ -2642,69 +2676,66 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
     const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
-    float kept[LOSSI_GROUP * LOSSV_SUMS *
-               LOSSV_N]; /* logits of the group, where terms replace them */
-    const int guess = g->guess, keep = guess && v.terms == v.x;
+    float kept[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N], in_turn[6 * LOSSV_N];
+    const int guess = g->guess, keep = guess && v.terms == v.x; /* terms replace the logits */
     const size_t parts = along ? LOSSV_SUMS : 1;
-    size_t i, a, begin, end, whole, first, r0 = along ? g->r[l] : 0;
-    int own;
+    size_t i, a, begin, end, whole;
     lossv ones[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
-    lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS], in_turn[6];
+    lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
     lossv_pair most_margins[LOSSV_SUMS];
     lossv_walk w;
 
-    LOSSI_FN(follow)(&w, margin);
+    LOSSI_FN(follow)(&w, margin, along, g->r[l]);
     for (a = 0; a < parts; a++) {
         sums[a].S.high = sums[a].S.low = zero;
         if (soft) sums[a].margins = sums[a].rest = sums[a].S;
     }
     w.half_z = lossv_mul(margin->x, lossv_set(0.5f));
+    w.in_turn = in_turn;
+    w.kept = keep ? kept : NULL;
     for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
+        int own;
         end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
-        w.top = lossv_set(-LOSSI_INF);
         whole = lossi_least(v.full - v.full % parts, end);
-        first = r0 / (LOSSV_N * parts) * parts; /* r is there or, in a part, where it would be */
-        own = first >= begin && first < whole;
+        own = along && w.own >= begin && w.own < end;
         w.begin = begin;
+        w.top = lossv_set(-LOSSI_INF);
+        for (i = begin; i < whole && along && (own || keep); i++)
+            lossv_store(kept + (i - begin) * LOSSV_N, LOSSV_N, lossv_load_all(v.x + i * LOSSV_N));
+        for (i = whole; i < end && along; i++)
+            lossv_store(kept + (i - begin) * LOSSV_N, LOSSV_N,
+                        lossv_load(v.x + i * LOSSV_N, LOSSV_LANES(i), -LOSSI_INF));
+        if (own) {
+            float *const p = kept + (w.own - begin) * LOSSV_N;
+            lossv_store(p, LOSSV_N, LOSSI_FN(but)(w.r, lossv_set(-LOSSI_INF), lossv_load_all(p)));
+        }
         for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
             w.ones = w.lows = w.margins = w.rest = w.most_margins.high = w.most_margins.low = zero;
-            for (i = 0; i < (fine ? 6u : 4u); i++) in_turn[i] = zero;
-            w.in_turn = in_turn;
+            for (i = 0; along && fine < 2 && i < (fine ? 6u : 4u); i++)
+                lossv_store(in_turn + i * LOSSV_N, LOSSV_N, zero);
             w.turn = 0;
             if (soft) w.most_margins = sums[a].margins, w.most_rest = sums[a].rest;
-            w.kept = keep ? kept : NULL;
-            w.skipped = first + a;
             i = begin + a;
             if (along) {
-                w.number = LOSSI_FN(number)(1, 0);
-                if (own) { /* first, so that no loop ends where r happens to be */
-                    w.mark = LOSSI_FN(mark_along)(r0, w.skipped);
-                    LOSSI_FN(walk_on)(&w, &v, 1, soft, fine, 1, w.skipped, LOSSV_N);
-                }
-                if (own && first == begin) i += parts;
-                for (; i < whole; i += i + parts == w.skipped ? 2 * parts : parts)
-                    LOSSI_FN(walk_on)(&w, &v, 1, soft, fine, 0, i, LOSSV_N);
-                i = whole + a;
-                if (i < end) {
-                    w.mark = LOSSI_FN(mark_along)(r0, i);
-                    LOSSI_FN(walk_on)(&w, &v, 1, soft, fine, 1, i, LOSSV_LANES(i));
-                }
-#if LOSSV_SUMS > 1 /* these lanes of a block of sixteen have no class */
-                if (i >= end && whole < end) w.turn++;
-#endif
+                w.from = own || keep ? kept : v.x + begin * LOSSV_N;
+                for (; i < whole; i += parts) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_N);
+                w.from = kept;
+                if (i < end) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_LANES(i));
             } else {
                 w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
                 w.number = LOSSI_FN(number)(0, begin - chunk);
-                for (; i < end && i < v.full; i++)
-                    LOSSI_FN(walk_on)(&w, &v, 0, soft, fine, 1, i, LOSSV_N);
-                for (; i < end; i++) LOSSI_FN(walk_on)(&w, &v, 0, soft, fine, 1, i, LOSSV_LANES(i));
+                for (; i < whole; i++) LOSSI_FN(walk_across)(&w, &v, soft, fine, i, LOSSV_N);
+                for (; i < end; i++) LOSSI_FN(walk_across)(&w, &v, soft, fine, i, LOSSV_LANES(i));
             }
             if (along && fine < 2)
-                w.ones = lossv_add(lossv_add(in_turn[w.turn % 4], in_turn[(w.turn + 1) % 4]),
-                                   lossv_add(in_turn[(w.turn + 2) % 4], in_turn[(w.turn + 3) % 4]));
+                w.ones =
+                    lossv_add(lossv_add(lossv_load_all(in_turn), lossv_load_all(in_turn + LOSSV_N)),
+                              lossv_add(lossv_load_all(in_turn + 2 * LOSSV_N),
+                                        lossv_load_all(in_turn + 3 * LOSSV_N)));
             if (along && fine == 1) { /* |rests| < ones: their sum and its error */
-                const lossv rests = lossv_add(in_turn[4], in_turn[5]),
+                const lossv rests = lossv_add(lossv_load_all(in_turn + 4 * LOSSV_N),
+                                              lossv_load_all(in_turn + 5 * LOSSV_N)),
                             sum = lossv_add(w.ones, rests);
                 w.lows = lossv_sub(rests, lossv_sub(sum, w.ones));
                 w.ones = sum;
@@ -2715,7 +2746,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             rest[a] = w.rest;
             if (soft) most_margins[a] = w.most_margins, sums[a].rest = w.most_rest;
         }
-        if (guess && lossv_any_lt(w.m.most, w.top)) {
+        if (guess && lossv_any_lt(margin->most, w.top)) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
             const lossi_place place = *at;
             lossv_margin m = *margin;
@@ -2723,16 +2754,17 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             size_t r[LOSSV_N];
             for (a = 0; a < parts; a++) y[a] = sums[a];
             LOSSI_FN(know)(g);
-            for (i = begin; i < end && keep; i++)
-                lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i),
-                            lossv_load_all(kept + (i - begin) * LOSSV_N));
+            for (i = begin; i < end && keep; i++) {
+                lossv x = lossv_load_all(kept + (i - begin) * LOSSV_N);
+                if (own && i == w.own) x = LOSSI_FN(but)(w.r, m.x, x);
+                lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i), x);
+            }
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) r[a] = g->r[l + a];
             LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, w.top, &apart, &m, r, y);
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
             *margin = m;
-            LOSSI_FN(follow)(&w, margin);
+            LOSSI_FN(follow)(&w, margin, along, g->r[l]);
             for (a = 0; a < parts; a++) sums[a] = y[a];
-            r0 = along ? g->r[l] : 0;
             g->moved = 1;
             if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
             end = begin; /* once more */
@@ -3171,7 +3203,7 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
             y = lossv_load(v.terms + i * v.terms_step, n, 0);
         } else {
             LOSSI_PREFETCH(v.soon + i * v.soon_step);
-            if (v.soon_grad != NULL) LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
+            LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
             y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s, &low);
             y = lossv_fma(s, y, s);
         }
@@ -3521,7 +3553,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
             LOSSI_FN(turn)(grad_tile + l, most, grad + l * row, row, lanes, classes);
         LOSSI_FN(group_at)(g + n, &at, l, grad != NULL ? tile : NULL);
         g[n].soon = rows.x + (l + most) * row;
-        g[n].soon_grad = grad != NULL ? grad + (l + most) * row : NULL;
+        g[n].soon_grad = grad != NULL ? grad + (l + most) * row : g[n].soon;
         g[n].soon_q = rows.q != NULL ? rows.q + (l + most) * row : NULL;
         g[n].soon_step = LOSSV_N;
     }
@@ -3951,7 +3983,7 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
     for (l = 0; l < count; l += LOSSV_N, n++) {
         LOSSI_FN(group_at)(g + n, &at, l, terms);
         g[n].soon = job->x + k + l + LOSSV_N * LOSSI_BATCH;
-        g[n].soon_grad = grad == NULL || at.grad != grad ? NULL : grad + l;
+        g[n].soon_grad = grad == NULL || at.grad != grad ? g[n].soon : grad + l;
         g[n].soon_q = job->q != NULL ? job->q + k + l + LOSSV_N * LOSSI_BATCH : NULL;
         g[n].soon_step = at.step;
     }
@@ -4553,8 +4585,8 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
     g.at = lossi_at(&job, 0, classes, 1, 0, loss);
     g.terms = grad;
     g.terms_step = classes;
-    g.soon = tile;
-    g.soon_grad = g.soon_q = NULL;
+    g.soon = g.soon_grad = tile;
+    g.soon_q = NULL;
     g.soon_step = 0;
     job.gamma = gamma;
     if (classes > LOSSI_FEW) {
