@@ -3318,7 +3318,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
     const size_t classes = job->shape.classes;
     const int index = at->q == NULL;
     const int own = index && (!soft || lossi_target_leads(job));
-    size_t greatest[LOSSV_N], l;
+    size_t greatest[LOSSV_N], l, c;
     int asked = 0;
     g->terms = NULL;
     g->known = 1;
@@ -3353,14 +3353,16 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
             g->g_t[l] = s->less_t;
             g->u[l] = s->u;
         } else {
-            g->r[l] = g->t[l] < classes ? g->t[l] : s->folded > 0 ? LOSSI_NONE : 0;
+            g->r[l] = g->t[l] < classes ? g->t[l] : LOSSI_NONE;
             if (soft &&
                 (!own || (g->t[l] >= classes &&
                           (s->folded == 0 || at->x[LOSSI_FN(element)(along, at->x_step, l, 0)] >
                                                  s->x_r + LOSSI_AHEAD))))
                 g->r[l] = LOSSI_FN(greatest_of)(classes, at, along, l, greatest, &asked);
-            g->x_r[l] = g->r[l] < classes ? at->x[LOSSI_FN(element)(along, at->x_step, l, g->r[l])]
-                                          : s->x_r;
+            c = g->r[l] < classes ? g->r[l] : 0;
+            g->x_r[l] = g->r[l] == c || s->folded == 0
+                            ? at->x[LOSSI_FN(element)(along, at->x_step, l, c)]
+                            : s->x_r;
         }
     }
     lossv_store(g->keep, LOSSV_N, lossv_mul(lossv_load_all(g->u), lossv_set((float)job->keep)));
