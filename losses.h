@@ -3179,13 +3179,14 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     const lossv_margin m = along && !stored ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
     lossv number = zero, mark = g->mark;
     size_t i = 0;
-    if ((along || !job->ignored) && (add || stored)) { /* nothing to look at in each block */
+    if (along || !job->ignored) { /* nothing to look at in each block */
         const size_t end = lossi_least(v.full, LOSSI_EXACT);
-        const int again = add && !stored;
         for (; i < end; i++) {
-            lossv y = lossv_load_all(again ? v.x + i * v.x_step : v.terms + i * v.terms_step);
-            if (again) {
+            lossv y = lossv_load_all(stored ? v.terms + i * v.terms_step : v.x + i * v.x_step);
+            if (!stored) {
                 lossv s, low;
+                LOSSI_PREFETCH(v.soon + i * v.soon_step);
+                LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
                 y = LOSSI_FN(term)(y, &m, &s, &low);
                 y = lossv_fma(s, y, s);
             }
