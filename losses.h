@@ -2119,16 +2119,15 @@ LOSSI_OP lossi_sum LOSSI_FN(sum)(const lossv_pair *pairs)
 }
 
 /* e^d 2^base = *s (1 + t + *rest) with *s a power of two, -0.26 < t < 0.51; returns t, rest is what its
- * rounding lost. low must be (-127 - base) ln 2: at and below it *s is 0. d + base ln 2 < 127.5 ln 2: above,
- * *s is infinite. A NaN comes back as t.
+ * rounding lost. -127 ln 2 <= d + base ln 2 < 127.5 ln 2: at the lower end *s is 0, above the upper one
+ * infinite. A NaN comes back as t.
  * Identity: d = n ln 2 + r, s = 2^(n + base), t = e^r - 1 = r + r^2 q(r), with log(3/4) <= r <= log(3/2):
  * below 1, where 1 + t has one more bit than above, so has t, for |t| <= 1/4.
  * Bound of exp: 0.90 ulp with FMA, 0.94 without; worst at 0x41d640c2 and 0xc28ca6b7
  * The polynomial is within 2.9e-9 of e^r; coefficients by minimax fit, rounded to float from the lowest up. */
-LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv low, lossv *s, lossv *rest)
+LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv *s, lossv *rest)
 {
     lossv n, r, r0, r2, q, q2, t;
-    d = lossv_max(low, d);
     *s = lossv_pow2(d, base, &n);
     r0 = lossv_fma_by(n, -LOSSV_LN2_HI, d);
     r = lossv_fma_by(n, -LOSSV_LN2_LO, r0);
@@ -2143,10 +2142,11 @@ LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv low, lossv *s, lossv *r
     return t;
 }
 
+/* The same for any d up to there; low must be (-127 - base) ln 2. */
 LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
 {
     lossv rest;
-    return lossv_exp_rest(d, base, low, s, &rest);
+    return lossv_exp_rest(lossv_max(low, d), base, s, &rest);
 }
 
 /* log(1 + f) - f + low for -1/4 <= f <= 1/2:  -f^2 / 2 + f^3 P(f) + low.
@@ -2200,7 +2200,8 @@ LOSSI_OP lossv LOSSI_FN(power)(lossv_pair s, float gamma)
     error = lossv_fma(g1, lossv_sub(y.high, y1), lossv_mul(lossv_sub(g, g1), y.high));
     error = lossv_fma(g, y.low, error);
     x = lossv_two_sum(lossv_mul(g1, y1), error, &error);
-    t = lossv_exp_rest(x, lossv_set(40), lossv_set(-167 * LOSSV_LN2), &scale, &rest);
+    x = lossv_max(lossv_set(-167 * LOSSV_LN2), x);
+    t = lossv_exp_rest(x, lossv_set(40), &scale, &rest);
     t = lossv_add(lossv_add(lossv_fma(t, error, error), rest), t);
     return lossv_fma(scale, t, scale);
 }
@@ -2250,9 +2251,9 @@ LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, 
 
 /* x_r and what follows from it */
 typedef struct lossv_margin {
-    lossv x, anchor, k;    /* x_r, 0 or x_r, (x_r - anchor) / ln 2 rounded */
-    lossv base, low, most; /* of lossv_exp for B e^(x - anchor) 2^-k; x_r + LOSSI_AHEAD */
-    lossv s, t, rest;      /* e^-(x_r - anchor) 2^k / B = s (1 + t + rest) */
+    lossv x, anchor, k; /* x_r, 0 or x_r, (x_r - anchor) / ln 2 rounded */
+    lossv base, low;    /* of lossv_exp for B e^(x - anchor) 2^-k */
+    lossv s, t, rest;   /* e^-(x_r - anchor) 2^k / B = s (1 + t + rest) */
 } lossv_margin;
 
 /* Sums over the classes of a position: S up to a factor, and where the loss has target terms t_c apart
@@ -2272,8 +2273,7 @@ LOSSI_OP lossv_margin LOSSI_FN(margin_at)(lossv x)
     lossv_pow2(lossv_sub(y, m.anchor), zero, &m.k);
     m.base = lossv_sub(lossv_set(40), m.k);
     m.low = lossv_mul(lossv_add(m.base, lossv_set(127)), lossv_set(-LOSSV_LN2));
-    m.most = lossv_add(x, lossv_set(LOSSI_AHEAD));
-    m.t = lossv_exp_rest(lossv_sub(m.anchor, y), m.k, lossv_set(-2 * LOSSI_NEAR), &m.s, &m.rest);
+    m.t = lossv_exp_rest(lossv_sub(m.anchor, y), m.k, &m.s, &m.rest);
     m.s = lossv_mul(m.s, lossv_set(LOSSV_1_B));
     return m;
 }
@@ -2301,6 +2301,7 @@ typedef struct lossv_group {
     lossv x_t, x_z, w; /* logits of the target and of the first r, weight of the target */
     float u[LOSSV_N], K[LOSSV_N], K2[LOSSV_N], K3[LOSSV_N]; /* upstream; of term * K * (K2 + K3) */
     float keep[LOSSV_N], uniform[LOSSV_N];                  /* u (1 - e), u e / C */
+    float anchor[LOSSV_N], base[LOSSV_N], low[LOSSV_N];     /* along: of m */
     float g[LOSSV_N], g_t[LOSSV_N]; /* gradient of r; what the target's is less, if not r */
     lossv_margin m;
     lossv_sums sums;
@@ -2421,7 +2422,7 @@ LOSSI_OP size_t LOSSI_FN(greatest_of)(size_t classes, const lossi_place *at, int
 /* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t + *rest) */
 LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s, lossv *rest)
 {
-    return lossv_exp_rest(lossv_sub(x, m->anchor), m->base, m->low, s, rest);
+    return lossv_exp_rest(lossv_max(m->low, lossv_sub(x, m->anchor)), m->base, s, rest);
 }
 
 /* The classes of one position (along, number l) or of all (across): arrays, from block to block, and
@@ -2495,12 +2496,11 @@ LOSSI_OP lossv LOSSI_FN(slope)(lossv y, lossv K, lossv K2, lossv K3, const lossv
  * happens to the positions concerned and to these only: what a position gets is its own affair.
  * t is the reference class so far: it was left out, and is one of the others now. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place *at, int along,
-                                               size_t from, lossv top, const lossv_view *v,
+                                               size_t from, lossv over, const lossv_view *v,
                                                lossv_margin *m, size_t *r, lossv_sums *sums)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossv_margin old = *m;
-    const lossv over = along ? one : lossv_if_lt(old.most, top, one, zero);
     float over_l[LOSSV_N], x_l[LOSSV_N], behind[LOSSV_N], e_l[LOSSV_N];
     size_t greatest[LOSSV_N], t[LOSSV_N] = {0}, i, l, lanes = along ? 1 : at->count;
     lossv factor, unit, e;
@@ -2552,12 +2552,12 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 
 /* A sweep on its way */
 typedef struct lossv_walk {
-    lossv anchor, base, low;            /* of the margin */
+    lossv anchor, base, low, most;      /* of the margin; x_r - anchor + LOSSI_AHEAD */
     lossv ones, lows, margins, rest;    /* over these blocks */
     lossv_pair most_margins, most_rest; /* and over those before, but for the last few */
     float *in_turn; /* along: four sums of e, or of s, and two of s t, see walk_on */
     size_t turn;
-    lossv top; /* the greatest logit of these blocks but r */
+    lossv top; /* the greatest of these blocks but r, less the anchor */
     lossv half_z, mark, number;
     size_t r, own;     /* along: the class r, and its block */
     const float *from; /* along: its logits, from `begin` on, but -inf at r */
@@ -2576,8 +2576,9 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
     lossv s, t, e, low, sum, error;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
     LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
+    x = lossv_max(w->low, lossv_sub(x, w->anchor));
     w->top = lossv_greater(x, w->top);
-    t = lossv_exp_rest(lossv_sub(x, w->anchor), w->base, w->low, &s, &low);
+    t = lossv_exp_rest(x, w->base, &s, &low);
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
         float *const ones = w->in_turn + w->turn;
@@ -2638,22 +2639,24 @@ LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft
     w->number = lossv_add(w->number, lossv_set(1));
 }
 
-/* The first lane of a in all of them; a compiler that knows they are equal keeps one register. */
-LOSSI_OP lossv LOSSI_FN(first_lane)(lossv a)
+LOSSI_OP float LOSSI_FN(first)(lossv a)
 {
     float lanes[LOSSV_N];
     lossv_store(lanes, LOSSV_N, a);
-    return lossv_set(lanes[0]);
+    return lanes[0];
 }
 
-/* What a sweep needs of a margin, that of class r along: to copy all of it takes longer than a block. */
-LOSSI_OP void LOSSI_FN(follow)(lossv_walk *w, const lossv_margin *m, int along, size_t r)
+/* What a sweep needs of the margin, along of that of position l: all of it would not stay in registers. */
+LOSSI_OP void LOSSI_FN(follow)(lossv_walk *w, const lossv_group *g, int along, size_t l)
 {
-    w->anchor = along ? LOSSI_FN(first_lane)(m->anchor) : m->anchor;
-    w->base = along ? LOSSI_FN(first_lane)(m->base) : m->base;
-    w->low = along ? LOSSI_FN(first_lane)(m->low) : m->low;
-    w->r = r;
-    w->own = r / LOSSV_N;
+    const lossv x = along ? lossv_set(g->x_r[l]) : g->m.x;
+    w->anchor = along ? lossv_set(g->anchor[l]) : g->m.anchor;
+    w->base = along ? lossv_set(g->base[l]) : g->m.base;
+    w->low = along ? lossv_set(g->low[l]) : g->m.low;
+    w->most = lossv_sub(lossv_add(x, lossv_set(LOSSI_AHEAD)), w->anchor);
+    w->most = lossv_max(w->low, w->most); /* as top: -inf is not above -inf */
+    w->r = g->r[l];
+    w->own = w->r / LOSSV_N;
 }
 
 /* t and r of a group that begin_plain began, from the mark */
@@ -2671,7 +2674,7 @@ LOSSI_OP void LOSSI_FN(know)(lossv_group *g)
 /* Sweeps the classes of one position (along, number l) or of all (across). Stores the terms
  * B e^(x_j - x_r), up to the factor, and 0 for r. fine: S to nearly twice the precision of a float. */
 LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, int soft, int fine,
-                              size_t l, lossv_margin *margin, lossv_sums *sums)
+                              size_t l, lossv_sums *sums)
 {
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
@@ -2685,12 +2688,13 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     lossv_pair most_margins[LOSSV_SUMS];
     lossv_walk w;
 
-    LOSSI_FN(follow)(&w, margin, along, g->r[l]);
+    LOSSI_FN(follow)(&w, g, along, l);
+    w.half_z = along ? lossv_set(g->x_r[l]) : g->m.x; /* of the first r */
+    w.half_z = lossv_mul(w.half_z, lossv_set(0.5f));
     for (a = 0; a < parts; a++) {
         sums[a].S.high = sums[a].S.low = zero;
         if (soft) sums[a].margins = sums[a].rest = sums[a].S;
     }
-    w.half_z = lossv_mul(margin->x, lossv_set(0.5f));
     w.in_turn = in_turn;
     w.kept = keep ? kept : NULL;
     for (begin = 0; begin < v.blocks; begin = end) {
@@ -2746,10 +2750,12 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             rest[a] = w.rest;
             if (soft) most_margins[a] = w.most_margins, sums[a].rest = w.most_rest;
         }
-        if (guess && lossv_any_lt(margin->most, w.top)) {
+        if (guess && lossv_any_lt(w.most, w.top)) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
             const lossi_place place = *at;
-            lossv_margin m = *margin;
+            const lossv one = lossv_set(1),
+                        over = along ? one : lossv_if_lt(w.most, w.top, one, zero);
+            lossv_margin m = along ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
             lossv_sums y[LOSSV_SUMS];
             size_t r[LOSSV_N];
             for (a = 0; a < parts; a++) y[a] = sums[a];
@@ -2760,10 +2766,17 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i), x);
             }
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) r[a] = g->r[l + a];
-            LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, w.top, &apart, &m, r, y);
+            LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, over, &apart, &m, r, y);
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
-            *margin = m;
-            LOSSI_FN(follow)(&w, margin, along, g->r[l]);
+            if (along) {
+                g->x_r[l] = LOSSI_FN(first)(m.x);
+                g->anchor[l] = LOSSI_FN(first)(m.anchor);
+                g->base[l] = LOSSI_FN(first)(m.base);
+                g->low[l] = LOSSI_FN(first)(m.low);
+            } else {
+                g->m = m;
+            }
+            LOSSI_FN(follow)(&w, g, along, l);
             for (a = 0; a < parts; a++) sums[a] = y[a];
             g->moved = 1;
             if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
@@ -2797,35 +2810,22 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
 #endif
         const int alone = LOSSV_SUMS > 1 || g->at.count == 1;
         const size_t count = alone ? g->at.count : LOSSV_N;
-        float anchor[LOSSV_N], base[LOSSV_N], low[LOSSV_N], sums[6][LOSSV_N];
+        float sums[6][LOSSV_N];
         const lossv zero = lossv_set(0);
         const size_t kinds = (size_t)soft + 1; /* of sums */
         size_t l, i;
-        lossv_store(anchor, LOSSV_N, g->m.anchor);
-        lossv_store(base, LOSSV_N, g->m.base);
-        lossv_store(low, LOSSV_N, g->m.low);
+        lossv_store(g->anchor, LOSSV_N, g->m.anchor);
+        lossv_store(g->base, LOSSV_N, g->m.base);
+        lossv_store(g->low, LOSSV_N, g->m.low);
         for (i = 0; i < 2 * kinds && alone; i++) lossv_store(sums[i], LOSSV_N, zero);
         for (l = 0; l < count; l++) {
-            const size_t guessed = g->r[l];
             lossv_pair y[3][LOSSV_SUMS];
             if (g->on[l] > 0) {
                 lossv_sums parts[LOSSV_SUMS];
-                lossv_margin m;
-                m.x = lossv_set(g->x_r[l]);
-                m.anchor = lossv_set(anchor[l]);
-                m.base = lossv_set(base[l]);
-                m.low = lossv_set(low[l]);
-                m.k = lossv_sub(lossv_set(40), m.base);
-                m.most = lossv_add(m.x, lossv_set(LOSSI_AHEAD));
-                LOSSI_FN(sweep)(job, g, 1, soft, fine, l, &m, parts);
+                LOSSI_FN(sweep)(job, g, 1, soft, fine, l, parts);
                 for (i = 0; i < LOSSV_SUMS; i++) {
                     y[0][i] = parts[i].S;
                     if (soft) y[1][i] = parts[i].margins, y[2][i] = parts[i].rest;
-                }
-                if (g->r[l] != guessed) {
-                    float lanes[LOSSV_N];
-                    lossv_store(lanes, LOSSV_N, m.x);
-                    g->x_r[l] = lanes[0];
                 }
             } else {
                 if (alone) continue;
@@ -2859,7 +2859,7 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
         return;
     }
 #endif
-    LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &g->m, &g->sums);
+    LOSSI_FN(sweep)(job, g, 0, soft, fine, 0, &g->sums);
     if (g->moved) lossv_store(g->x_r, LOSSV_N, g->m.x);
 }
 
@@ -4142,7 +4142,8 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
         lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, p, e, rest;
-        p = lossv_exp_rest(lossv_nabs(d), lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s, &rest);
+        p = lossv_max(lossv_set(-167 * LOSSV_LN2), lossv_nabs(d));
+        p = lossv_exp_rest(p, lossv_set(40), &s, &rest);
         e = lossv_fma(s, p, s);
         lossv_store(y->high + k, LOSSV_N, e);
         if (lows) {
