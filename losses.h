@@ -761,7 +761,8 @@ typedef struct lossi_place {
     float *grad;              /* or NULL; may be x */
     const float *x;           /* logits */
     const float *q;           /* or NULL */
-    size_t step;              /* of q from class to class; of rows, from row to row */
+    size_t step;              /* of q from class to class; of rows, from row to row; sigmoid losses:
+                               * 1 of rows of classes, 0 of one class */
     size_t x_step, grad_step; /* of x and grad, where those are elsewhere */
     size_t count;             /* positions, elements */
     size_t first;             /* index of the first into the packed targets */
@@ -785,8 +786,7 @@ typedef struct lossi_kernels {
     void (*softmax)(lossi_job *job);
     void (*planes)(lossi_job *job);
     void (*dice_sums)(const lossi_job *job, const lossi_place *at, lossi_mask *sums);
-    void (*dice_gradient)(const lossi_job *job, const lossi_place *at, const lossi_slopes *c,
-                          int stored);
+    void (*dice_gradient)(const lossi_job *job, const lossi_place *at, const lossi_slopes *c);
     float (*cross_entropy_row)(float *grad, const float *x, size_t classes, size_t t, float u);
     float (*focal_row)(float *grad, const float *x, size_t classes, size_t t, float gamma, float u);
 #ifdef LOSSI_TEST
@@ -1012,14 +1012,15 @@ LOSSI_FORCE lossi_slopes lossi_slopes_of(losses_wide at_0, losses_wide at_1, flo
 
 /* Takes some losses, of which i is the number of the first. In double the sum of a few floats needs no
  * compensation. */
-LOSSI_FORCE void lossi_take(lossi_job *job, size_t i, const float *loss, size_t count)
+LOSSI_FORCE void lossi_add_losses(lossi_job *job, size_t i, const float *loss, size_t count)
 {
     losses_wide even = 0, odd = 0;
     size_t l;
     for (l = 0; l < count && job->losses != NULL; l++) job->losses[i + l] = loss[l];
-    for (l = 0; l < count && sizeof even == sizeof(float); l++)
-        lossi_add(&job->sum, (losses_wide)loss[l]);
-    if (sizeof even == sizeof(float)) return;
+    if (sizeof even == sizeof(float)) {
+        for (l = 0; l < count; l++) lossi_add(&job->sum, (losses_wide)loss[l]);
+        return;
+    }
     for (l = 0; l + 2 <= count; l += 2) {
         even = lossi_w(even + (losses_wide)loss[l]);
         odd = lossi_w(odd + (losses_wide)loss[l + 1]);
@@ -1171,8 +1172,8 @@ LOSSI_FORCE void lossi_merge_states(losses_partial *state, losses_partial less)
 }
 #endif
 
-/* Whether its classes are one block of all: a call on partial results */
-LOSSI_FORCE int lossi_in_blocks(const lossi_job *job)
+/* A call on partial results: its classes are one block of all, or its pixels one tile */
+LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
 {
 #ifdef LOSSES_NO_DOUBLE
     (void)job;
@@ -1957,8 +1958,9 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 }
 
 /* ====================================== PART 4: KERNELS =========================================
- * exp and log once, then each loss once. Throughout, a pair (high, low) stands for high + low with
- * |low| a few ulp of high at most, and B = 2^40 scales what may be too small for a float. */
+ * exp and log, then each loss once; where LOSSV_N is 1 the plain ones again. Throughout, a pair (high, low)
+ * stands for high + low with |low| a few ulp of high at most, and B = 2^40 scales what may be too small for a
+ * float. */
 #ifndef lossv_pair
 #define lossv_pair       LOSSI_FN(pair)
 #define lossv_two_sum    LOSSI_FN(two_sum)
@@ -2142,11 +2144,11 @@ LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv *s, lossv *rest)
     return t;
 }
 
-/* The same for any d up to there; low must be (-127 - base) ln 2. */
-LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low, lossv *s)
+/* The same for any d up to there, as e^d 2^base; low must be (-127 - base) ln 2. */
+LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low)
 {
-    lossv rest;
-    return lossv_exp_rest(lossv_max(low, d), base, s, &rest);
+    lossv s, rest, t = lossv_exp_rest(lossv_max(low, d), base, &s, &rest);
+    return lossv_fma(s, t, s);
 }
 
 /* log(1 + f) - f + low for -1/4 <= f <= 1/2:  -f^2 / 2 + f^3 P(f) + low.
@@ -2276,14 +2278,6 @@ LOSSI_OP lossv_margin LOSSI_FN(margin_at)(lossv x)
     m.t = lossv_exp_rest(lossv_sub(m.anchor, y), m.k, &m.s, &m.rest);
     m.s = lossv_mul(m.s, lossv_set(LOSSV_1_B));
     return m;
-}
-
-/* e^d 2^base for any d and base that meet in the range of a float */
-LOSSI_OP lossv LOSSI_FN(bridge)(lossv d, lossv base)
-{
-    const lossv low = lossv_mul(lossv_add(base, lossv_set(127)), lossv_set(-LOSSV_LN2));
-    lossv s, t = lossv_exp(d, base, low, &s);
-    return lossv_fma(s, t, s);
 }
 
 /* Up to LOSSV_N positions on their way through a softmax loss, each a lane. */
@@ -2419,10 +2413,10 @@ LOSSI_OP size_t LOSSI_FN(greatest_of)(size_t classes, const lossi_place *at, int
     return all[l];
 }
 
-/* B e^(x - x_r) of the logits x up to a factor, as *s (1 + t + *rest) */
-LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m, lossv *s, lossv *rest)
+/* The terms of logits x: B e^(x - x_r) up to a factor */
+LOSSI_OP lossv LOSSI_FN(term)(lossv x, const lossv_margin *m)
 {
-    return lossv_exp_rest(lossv_max(m->low, lossv_sub(x, m->anchor)), m->base, s, rest);
+    return lossv_exp(lossv_sub(x, m->anchor), m->base, m->low);
 }
 
 /* The classes of one position (along, number l) or of all (across): arrays, from block to block, and
@@ -2479,14 +2473,14 @@ LOSSI_OP lossv LOSSI_FN(target_terms)(const lossv_view *v, int along, int soft, 
     return along && n < LOSSV_N ? lossv_mul(t, lossv_live(n)) : t;
 }
 
-/* u ((A + Z) p_j - t_j) of the terms y of block i, with keep = u (1 - e) and uniform = u e / C */
+/* u ((A + Z) p_j - t_j) of the terms y of block i; keep and uniform of the view are times u here */
 LOSSI_OP lossv LOSSI_FN(slope)(lossv y, lossv K, lossv K2, lossv K3, const lossv_view *v, int along,
-                               int soft, size_t i, size_t n, lossv keep, lossv uniform)
+                               int soft, size_t i, size_t n)
 {
-    lossv t = uniform;
+    lossv t = v->uniform;
     y = lossv_mul(y, K);
     if (!soft) return lossv_mul(y, K2);
-    if (soft > 1) t = lossv_once(lossv_load(v->q + i * v->step, n, 0), keep, t);
+    if (soft > 1) t = lossv_once(lossv_load(v->q + i * v->step, n, 0), v->keep, t);
     if (v->weight != NULL) t = lossv_mul(t, LOSSI_FN(class_weights)(v, along, i, n));
     return lossv_once(y, K2, lossv_fma(y, K3, lossv_sub(lossv_set(0), t)));
 }
@@ -2503,7 +2497,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place
     const lossv_margin old = *m;
     float over_l[LOSSV_N], x_l[LOSSV_N], behind[LOSSV_N], e_l[LOSSV_N];
     size_t greatest[LOSSV_N], t[LOSSV_N] = {0}, i, l, lanes = along ? 1 : at->count;
-    lossv factor, unit, e;
+    lossv base, factor, unit, e;
 
     lossv_store(over_l, LOSSV_N, over);
     lossv_store(x_l, LOSSV_N, old.x);
@@ -2521,8 +2515,9 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place
     }
     *m = LOSSI_FN(margin_at)(along ? lossv_set(x_l[0]) : lossv_load_all(x_l));
     /* 2^64 times the factor, which alone might not be a normal number where its products are */
-    factor = LOSSI_FN(bridge)(lossv_sub(old.anchor, m->anchor),
-                              lossv_fma(over, lossv_set(64), lossv_sub(old.k, m->k)));
+    base = lossv_fma(over, lossv_set(64), lossv_sub(old.k, m->k));
+    factor = lossv_exp(lossv_sub(old.anchor, m->anchor), base,
+                       lossv_mul(lossv_add(base, lossv_set(127)), lossv_set(-LOSSV_LN2)));
     unit = lossv_if_eq(over, one, lossv_set(5.4210109e-20f), one);
     for (i = 0; i < (along ? LOSSV_SUMS : 1); i++) {
         lossv_pair *const S = &sums[i].S;
@@ -2534,8 +2529,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place
         const size_t n = along ? classes - i * LOSSV_N : at->count;
         lossv_store(p, n, lossv_mul(lossv_mul(lossv_load(p, n, 0), factor), unit));
     }
-    e = LOSSI_FN(bridge)(lossv_sub(old.x, m->anchor), m->base);
-    e = lossv_if_eq(lossv_load_all(behind), one, e, zero);
+    e = lossv_if_eq(lossv_load_all(behind), one, LOSSI_FN(term)(old.x, m), zero);
     lossv_accumulate(&sums->S, e);
     lossv_store(e_l, LOSSV_N, e);
     for (l = 0; l < lanes && v->terms != NULL; l++)
@@ -2619,6 +2613,21 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
             if (soft > 1) lossv_accumulate(&w->most_rest, w->rest), w->rest = zero;
         }
     }
+}
+
+/* The sums in turn as one, with its error in lows: |rests| < ones */
+LOSSI_OP void LOSSI_FN(turns)(lossv_walk *w, int fine)
+{
+    const float *const e = w->in_turn, *const rest = e + 4 * LOSSV_N;
+    lossv rests, sum;
+    w->ones =
+        lossv_add(lossv_add(lossv_load_all(e), lossv_load_all(e + LOSSV_N)),
+                  lossv_add(lossv_load_all(e + 2 * LOSSV_N), lossv_load_all(e + 3 * LOSSV_N)));
+    if (!fine) return;
+    rests = lossv_add(lossv_load_all(rest), lossv_load_all(rest + LOSSV_N));
+    sum = lossv_add(w->ones, rests);
+    w->lows = lossv_sub(rests, lossv_sub(sum, w->ones));
+    w->ones = sum;
 }
 
 LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
@@ -2732,22 +2741,12 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 for (; i < whole; i++) LOSSI_FN(walk_across)(&w, &v, soft, fine, i, LOSSV_N);
                 for (; i < end; i++) LOSSI_FN(walk_across)(&w, &v, soft, fine, i, LOSSV_LANES(i));
             }
-            if (along && fine < 2)
-                w.ones =
-                    lossv_add(lossv_add(lossv_load_all(in_turn), lossv_load_all(in_turn + LOSSV_N)),
-                              lossv_add(lossv_load_all(in_turn + 2 * LOSSV_N),
-                                        lossv_load_all(in_turn + 3 * LOSSV_N)));
-            if (along && fine == 1) { /* |rests| < ones: their sum and its error */
-                const lossv rests = lossv_add(lossv_load_all(in_turn + 4 * LOSSV_N),
-                                              lossv_load_all(in_turn + 5 * LOSSV_N)),
-                            sum = lossv_add(w.ones, rests);
-                w.lows = lossv_sub(rests, lossv_sub(sum, w.ones));
-                w.ones = sum;
-            }
+            if (along && fine < 2) LOSSI_FN(turns)(&w, fine);
             ones[a] = w.ones;
             lows[a] = w.lows;
             margins[a] = w.margins;
             rest[a] = w.rest;
+            /* rest at once: only float targets have it, and no guess that is taken back below */
             if (soft) most_margins[a] = w.most_margins, sums[a].rest = w.most_rest;
         }
         if (guess && lossv_any_lt(w.most, w.top)) {
@@ -2863,9 +2862,8 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
     if (g->moved) lossv_store(g->x_r, LOSSV_N, g->m.x);
 }
 
-/* B S of the margin form from the sum of terms, NaN unless x_r is finite; *unit is the factor that makes
- * p_j = term * *unit / (1 + S). */
-LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms, lossv *unit)
+/* B S of the margin form from the sum of terms, NaN unless x_r is finite. */
+LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms)
 {
     const lossv scale = lossv_mul(m->s, lossv_set(LOSSV_B));
     const lossv high = lossv_mul(terms.high, scale), low = lossv_mul(terms.low, scale);
@@ -2876,7 +2874,6 @@ LOSSI_OP lossv_pair LOSSI_FN(margin_sum)(const lossv_margin *m, lossv_pair terms
     S.low = lossv_add(S.low, lossv_fma(high, m->rest, lossv_fma(low, m->t, low)));
     S.high = lossv_two_sum(S.high, S.low, &S.low); /* of many classes the low part is large */
     S.high = lossv_add(S.high, lossv_sub(m->x, m->x));
-    *unit = lossv_fma(m->s, m->t, m->s);
     return S;
 }
 
@@ -2985,8 +2982,8 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
 }
 
 /* What the gradient needs where its terms may cancel, from B S, Z, A - t_r and t_r */
-LOSSI_OP void LOSSI_FN(slopes)(const lossi_job *job, lossv_group *g, const lossv_pair *S, lossv Z,
-                               const losses_wide *rest, const losses_wide *t_r)
+LOSSI_OP void LOSSI_FN(slopes_of_terms)(const lossi_job *job, lossv_group *g, const lossv_pair *S,
+                                        lossv Z, const losses_wide *rest, const losses_wide *t_r)
 {
     const losses_wide B = (losses_wide)LOSSV_B, keep = job->keep, uniform = job->uniform;
     const lossv zero = lossv_set(0), one = lossv_set(1), tiny = lossv_set(LOSSI_TINY);
@@ -3027,6 +3024,58 @@ LOSSI_OP void LOSSI_FN(slopes)(const lossi_job *job, lossv_group *g, const lossv
     lossv_store(g->uniform, LOSSV_N, lossv_load_all(t));
 }
 
+/* A - t_r and t_r where there are target terms apart from an index: of the index alone at first, then of all,
+ * and in double. */
+LOSSI_OP void LOSSI_FN(target_sums)(const lossi_job *job, const lossv_group *g, int along,
+                                    lossv *rest, lossv *t_r, losses_wide *all_rest,
+                                    losses_wide *all_t_r)
+{
+    const lossi_place *at = &g->at;
+    const lossv zero = lossv_set(0), sum = g->sums.rest.high; /* if infinite, its low part is NaN */
+    const lossv more = lossv_if_lt(lossv_abs(sum), lossv_set(LOSSI_INF), g->sums.rest.low, zero);
+    const int index = at->q == NULL;
+    const losses_wide uniform = index ? job->uniform : 0;
+    float high[LOSSV_N], low[LOSSV_N], t[LOSSV_N], w_r[LOSSV_N], q_r[LOSSV_N];
+    size_t l;
+    lossv_store(high, LOSSV_N, index ? *rest : sum);
+    lossv_store(low, LOSSV_N, index ? zero : more);
+    lossv_store(t, LOSSV_N, *t_r);
+    lossv_store(w_r, LOSSV_N, lossv_set(1));
+    lossv_store(q_r, LOSSV_N, zero);
+    for (l = 0; l < LOSSV_N && job->weight != NULL; l++) w_r[l] = job->weight[g->r[l]];
+    for (l = 0; l < at->count && !index; l++)
+        q_r[l] = at->q[LOSSI_FN(element)(along, at->step, l, g->r[l])];
+    LOSSI_SINGLY
+    for (l = 0; l < LOSSV_N; l++) {
+        const losses_wide w_l = (losses_wide)w_r[l], q_l = (losses_wide)q_r[l];
+        all_rest[l] = (losses_wide)high[l] + (losses_wide)low[l];
+        all_rest[l] += uniform * (job->all_weight - w_l);
+        all_t_r[l] = (losses_wide)t[l] + w_l * (job->keep * q_l + job->uniform);
+        high[l] = (float)all_rest[l];
+        low[l] = (float)all_t_r[l];
+    }
+    *rest = lossv_load_all(high);
+    *t_r = lossv_load_all(low);
+}
+
+/* What the gradient needs where no terms cancel; A and Z are times u, B S and S without their low parts. */
+LOSSI_OP void LOSSI_FN(slopes_of_index)(lossv_group *g, lossv u, lossv A, lossv Z, lossv rest,
+                                        lossv t_r, lossv BS, lossv S, lossv inverse)
+{
+    const lossv one = lossv_set(1), tiny = lossv_set(LOSSI_TINY);
+    /* p_j = term * unit */
+    const lossv unit = lossv_mul(lossv_fma(g->m.s, g->m.t, g->m.s), inverse);
+    lossv s = lossv_mul(lossv_mul(A, lossv_mul(BS, inverse)), lossv_set(LOSSV_1_B));
+    s = lossv_if_lt(S, one, lossv_sub(lossv_mul(u, rest), s),
+                    lossv_fnma(u, t_r, lossv_mul(A, inverse)));
+    lossv_store(g->g, LOSSV_N, lossv_fma(Z, inverse, s));
+    A = lossv_add(A, Z);
+    s = lossv_mul(A, unit);
+    /* below tiny s might not be a normal number */
+    lossv_store(g->K2, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, A, one));
+    lossv_store(g->K, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, unit, s));
+}
+
 /* The losses, and what the gradient needs: cross-entropy with all its options, and focal as a function of
  * it: with s = 1 - p_t,
  *     focal = a s^gamma l,  dfocal/dx = A dl/dx,  A = a s^gamma (1 + gamma p_t l / s).
@@ -3042,10 +3091,10 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
     const lossv w = g->w, x_z = g->x_z;
     const int index = at->q == NULL;
     losses_wide all_rest[LOSSV_N], all_t_r[LOSSV_N];
-    float each[LOSSV_N], high[LOSSV_N], low[LOSSV_N];
+    float each[LOSSV_N];
     size_t l;
-    lossv unit, s, lse, loss, A, Z = zero, lag, leads = index ? one : zero;
-    const lossv_pair scaled = LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit);
+    lossv lse, loss, A, Z = zero, lag, leads = index ? one : zero;
+    const lossv_pair scaled = LOSSI_FN(margin_sum)(&g->m, g->sums.S);
     const lossv_pair S = LOSSI_FN(unscaled)(scaled);
     const lossv inverse = lossv_div(one, lossv_add(one, S.high));
     const lossv_pair L = lossv_log1p(S, inverse);
@@ -3060,43 +3109,20 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
     t_r = lossv_sub(w, rest);
     A = w;
     if (soft) {
-        const lossv sum = g->sums.rest.high; /* its low part is NaN where it is infinite */
-        const lossv more =
-            lossv_if_lt(lossv_abs(sum), lossv_set(LOSSI_INF), g->sums.rest.low, zero);
-        const losses_wide uniform = index ? job->uniform : 0;
-        float w_r[LOSSV_N], q_r[LOSSV_N];
-        lossv_store(high, LOSSV_N, index ? rest : sum);
-        lossv_store(low, LOSSV_N, index ? zero : more);
-        lossv_store(each, LOSSV_N, t_r);
-        lossv_store(w_r, LOSSV_N, one);
-        lossv_store(q_r, LOSSV_N, zero);
-        for (l = 0; l < LOSSV_N && job->weight != NULL; l++) w_r[l] = job->weight[g->r[l]];
-        for (l = 0; l < at->count && !index; l++)
-            q_r[l] = at->q[LOSSI_FN(element)(along, at->step, l, g->r[l])];
-        LOSSI_SINGLY
-        for (l = 0; l < LOSSV_N; l++) {
-            const losses_wide w_l = (losses_wide)w_r[l], q_l = (losses_wide)q_r[l];
-            all_rest[l] = (losses_wide)high[l] + (losses_wide)low[l];
-            all_rest[l] += uniform * (job->all_weight - w_l);
-            all_t_r[l] = (losses_wide)each[l] + w_l * (job->keep * q_l + job->uniform);
-            high[l] = (float)all_rest[l];
-            low[l] = (float)all_t_r[l];
-        }
-        rest = lossv_load_all(high);
-        t_r = lossv_load_all(low);
+        LOSSI_FN(target_sums)(job, g, along, &rest, &t_r, all_rest, all_t_r);
         A = lossv_add(rest, t_r);
     }
     /* half of sum t_c (x_r - x_c), which may not overflow; 0 where A is */
     lag = lossv_fnma(x_z, half, lossv_mul(g->m.x, half));
     lag = lossv_mul(A, lossv_if_eq(A, zero, lossv_min(lossv_set(FLT_MAX), lag), lag));
     if (focal) {
-        lossv_pair focus;
+        lossv_pair s;                                                            /* times B */
         lossv P, ratio = lossv_div(l_r, lossv_if_eq(S.high, zero, one, S.high)); /* p_t l / s */
         ratio = lossv_if_eq(S.high, zero, one, ratio);
-        focus = LOSSI_FN(divide)(scaled, S, inverse, 0);
-        focus.high = lossv_if_eq(leads, one, focus.high, lossv_set(LOSSV_B)); /* s = 1 far behind */
-        focus.low = lossv_if_eq(leads, one, focus.low, zero);
-        P = LOSSI_FN(focus)(focus, job->gamma);
+        s = LOSSI_FN(divide)(scaled, S, inverse, 0);
+        s.high = lossv_if_eq(leads, one, s.high, lossv_set(LOSSV_B)); /* s = 1 far behind */
+        s.low = lossv_if_eq(leads, one, s.low, zero);
+        P = LOSSI_FN(focus)(s, job->gamma);
         ratio = lossv_if_eq(leads, one, ratio, zero);
         /* B l_r is B S below tiny, where l_r might not be a normal number */
         loss = lossv_mul(P, lossv_mul(w, root_B));
@@ -3139,21 +3165,28 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
 
     lossv_store(g->g_t, LOSSV_N, lossv_mul(u, focal ? A : w));
     if (soft) {
-        LOSSI_FN(slopes)(job, g, &scaled, Z, all_rest, all_t_r);
+        LOSSI_FN(slopes_of_terms)(job, g, &scaled, Z, all_rest, all_t_r);
         return;
     }
     A = lossv_mul(u, A);
     Z = lossv_mul(u, Z);
-    s = lossv_mul(lossv_mul(A, lossv_mul(scaled.high, inverse)), lossv_set(LOSSV_1_B));
-    s = lossv_if_lt(S.high, one, lossv_sub(lossv_mul(u, rest), s),
-                    lossv_fnma(u, t_r, lossv_mul(A, inverse)));
-    lossv_store(g->g, LOSSV_N, lossv_fma(Z, inverse, s));
-    unit = lossv_mul(unit, inverse); /* p_j = term * unit */
-    A = lossv_add(A, Z);
-    s = lossv_mul(A, unit);
-    /* below tiny s might not be a normal number */
-    lossv_store(g->K2, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, A, one));
-    lossv_store(g->K, LOSSV_N, lossv_if_lt(lossv_abs(s), tiny, unit, s));
+    LOSSI_FN(slopes_of_index)(g, u, A, Z, rest, t_r, scaled.high, S.high, inverse);
+}
+
+/* Of one number for each position: that of position l in all lanes (along), or each in its lane */
+LOSSI_OP lossv LOSSI_FN(lanes_of)(const float *p, int along, size_t l)
+{
+    return along ? lossv_set(p[l]) : lossv_load_all(p);
+}
+
+/* The terms of block i, of n lanes: as stored, or computed again */
+LOSSI_OP lossv LOSSI_FN(terms_of)(const lossv_view *v, const lossv_margin *m, int stored, size_t i,
+                                  size_t n)
+{
+    if (stored) return lossv_load(v->terms + i * v->terms_step, n, 0);
+    LOSSI_PREFETCH(v->soon + i * v->soon_step);
+    LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
+    return LOSSI_FN(term)(lossv_load(v->x + i * v->x_step, n, -LOSSI_INF), m);
 }
 
 /* The gradient of one position (along, number l) or of all (across): u ((A + Z) p_j - t_j) where on, with
@@ -3164,33 +3197,25 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const lossi_place *at = &g->at;
-    const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
+    lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
     const size_t r = along ? g->r[l] : 0, t = along ? g->t[l] : 0, classes = job->shape.classes;
     const int add = !simple && job->accumulate, stored = simple || v.terms != NULL;
     const float old = add && along && r < classes ? v.grad[r] : 0;
-    const lossv K = along ? lossv_set(g->K[l]) : lossv_load_all(g->K);
-    const lossv K2 = along ? lossv_set(g->K2[l]) : lossv_load_all(g->K2);
-    const lossv K3 = !soft ? zero : along ? lossv_set(g->K3[l]) : lossv_load_all(g->K3);
-    const lossv keep = !soft ? zero : along ? lossv_set(g->keep[l]) : lossv_load_all(g->keep);
-    const lossv uniform = !soft   ? zero
-                          : along ? lossv_set(g->uniform[l])
-                                  : lossv_load_all(g->uniform);
+    const lossv K = LOSSI_FN(lanes_of)(g->K, along, l), K2 = LOSSI_FN(lanes_of)(g->K2, along, l);
+    const lossv K3 = soft ? LOSSI_FN(lanes_of)(g->K3, along, l) : zero;
     const lossv on = lossv_load_all(g->on), g_r = lossv_load_all(g->g);
     const lossv_margin m = along && !stored ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
     lossv number = zero, mark = g->mark;
     size_t i = 0;
+    if (soft) {
+        v.keep = LOSSI_FN(lanes_of)(g->keep, along, l);
+        v.uniform = LOSSI_FN(lanes_of)(g->uniform, along, l);
+    }
     if (along || !job->ignored) { /* nothing to look at in each block */
         const size_t end = lossi_least(v.full, LOSSI_EXACT);
         for (; i < end; i++) {
-            lossv y = lossv_load_all(stored ? v.terms + i * v.terms_step : v.x + i * v.x_step);
-            if (!stored) {
-                lossv s, low;
-                LOSSI_PREFETCH(v.soon + i * v.soon_step);
-                LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
-                y = LOSSI_FN(term)(y, &m, &s, &low);
-                y = lossv_fma(s, y, s);
-            }
-            y = LOSSI_FN(slope)(y, K, K2, K3, &v, along, soft, i, LOSSV_N, keep, uniform);
+            lossv y = LOSSI_FN(terms_of)(&v, &m, stored, i, LOSSV_N);
+            y = LOSSI_FN(slope)(y, K, K2, K3, &v, along, soft, i, LOSSV_N);
             if (!along) y = lossv_if_eq(mark, number, g_r, y), number = lossv_add(number, one);
             if (add) y = lossv_add(lossv_load_all(v.grad + i * v.grad_step), y);
             lossv_store(v.grad + i * v.grad_step, LOSSV_N, y);
@@ -3199,16 +3224,8 @@ LOSSI_OP void LOSSI_FN(gradient)(const lossi_job *job, const lossv_group *g, int
     for (; i < v.blocks; i++) {
         const size_t n = i < v.full ? LOSSV_N : LOSSV_LANES(i);
         float *const to = v.grad + i * v.grad_step;
-        lossv s, y, low;
-        if (stored) {
-            y = lossv_load(v.terms + i * v.terms_step, n, 0);
-        } else {
-            LOSSI_PREFETCH(v.soon + i * v.soon_step);
-            LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
-            y = LOSSI_FN(term)(lossv_load(v.x + i * v.x_step, n, -LOSSI_INF), &m, &s, &low);
-            y = lossv_fma(s, y, s);
-        }
-        y = LOSSI_FN(slope)(y, K, K2, K3, &v, along, soft, i, n, keep, uniform);
+        lossv y = LOSSI_FN(terms_of)(&v, &m, stored, i, n);
+        y = LOSSI_FN(slope)(y, K, K2, K3, &v, along, soft, i, n);
         if (!along) {
             if (i % LOSSI_EXACT == 0 && i > 0) mark = LOSSI_FN(mark)(g->r, i), number = zero;
             y = lossv_if_eq(on, one, lossv_if_eq(mark, number, g_r, y), zero);
@@ -3260,8 +3277,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int 
 {
     const lossi_place *at = &g->at;
     float L_l[LOSSV_N];
-    lossv unit;
-    const lossv_pair S = LOSSI_FN(unscaled)(LOSSI_FN(margin_sum)(&g->m, g->sums.S, &unit));
+    const lossv_pair S = LOSSI_FN(unscaled)(LOSSI_FN(margin_sum)(&g->m, g->sums.S));
     lossv_pair L = lossv_log1p(S, lossv_div(lossv_set(1), lossv_add(lossv_set(1), S.high)));
     size_t l, i;
     L.high = lossv_add(L.high, L.low);
@@ -3287,7 +3303,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
     for (l = 0; l < (along ? at->count : 1); l++) {
         const lossv_view v = LOSSI_FN(view_of)(job, g, along, 2, l);
         lossv_pair total[LOSSV_SUMS];
-        lossv U, s, t;
+        lossv U, t;
         for (i = 0; i < LOSSV_SUMS; i++) total[i].high = total[i].low = lossv_set(0);
         for (i = 0; i < v.blocks; i++)
             lossv_accumulate(total + (along ? i % LOSSV_SUMS : 0),
@@ -3300,8 +3316,8 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
         for (i = 0; i < v.blocks; i++) {
             const size_t n = LOSSV_LANES(i);
             t = lossv_load(v.x + i * v.x_step, n, 0);
-            t = lossv_exp(t, lossv_set(40), lossv_set(-167 * LOSSV_LN2), &s);
-            t = lossv_mul(lossv_mul(lossv_fma(s, t, s), U), lossv_set(LOSSV_1_B));
+            t = lossv_exp(t, lossv_set(40), lossv_set(-167 * LOSSV_LN2));
+            t = lossv_mul(lossv_mul(t, U), lossv_set(LOSSV_1_B));
             lossv_store(v.grad + i * v.grad_step, n,
                         lossv_sub(lossv_load(v.q + i * v.step, n, 0), t));
         }
@@ -3467,15 +3483,15 @@ LOSSI_OP void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along
 }
 
 /* Takes n groups, step by step, so that what waits in one goes on in another. */
-LOSSI_STEP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, int along)
+LOSSI_STEP void LOSSI_FN(take_groups)(const lossi_job *job, lossv_group *g, size_t n, int along)
 {
-    const int focal = job->loss == LOSSI_FOCAL, plain = job->loss == LOSSI_LOG_SOFTMAX;
-    const int sweep = !lossi_in_blocks(job) || g->at.grad == NULL;
+    const int focal = job->loss == LOSSI_FOCAL, log_softmax = job->loss == LOSSI_LOG_SOFTMAX;
+    const int sweep = !lossi_is_partial(job) || g->at.grad == NULL;
     int soft = 0, fine;
     size_t i;
     if (job->uniform > 0) soft = 1;
     if (g->at.q != NULL) soft = 2;
-    if (focal || plain) soft = 0;
+    if (focal || log_softmax) soft = 0;
     fine = focal ? 1 + (job->gamma > 2) : soft > 0;
     if (job->loss == LOSSI_LOG_SOFTMAX_G) {
         for (i = 0; i < n; i++) LOSSI_FN(log_softmax_gradient)(job, g + i, along);
@@ -3483,31 +3499,32 @@ LOSSI_STEP void LOSSI_FN(take)(const lossi_job *job, lossv_group *g, size_t n, i
     }
     for (i = 0; i < n; i++) {
 #ifndef LOSSES_NO_DOUBLE
-        if (lossi_in_blocks(job)) {
+        if (lossi_is_partial(job)) {
             LOSSI_FN(begin_block)(job, g + i, along, soft);
             continue;
         }
 #endif
-        if (plain) g[i].terms = NULL;
-        LOSSI_FN(begin)(job, g + i, along, plain ? 2 : soft);
+        if (log_softmax) g[i].terms = NULL;
+        LOSSI_FN(begin)(job, g + i, along, log_softmax ? 2 : soft);
     }
     for (i = 0; i < n && sweep; i++) LOSSI_FN(sweep_as)(job, g + i, along, soft, fine);
     for (i = 0; i < n && sweep; i++) {
 #ifndef LOSSES_NO_DOUBLE
-        if (lossi_in_blocks(job)) {
+        if (lossi_is_partial(job)) {
             LOSSI_FN(end_block)(job, g + i, along, soft);
             continue;
         }
 #endif
-        if (plain)
+        if (log_softmax)
             LOSSI_FN(log_softmax)(job, g + i, along);
         else
             LOSSI_FN(finish)(job, g + i, along, soft, focal);
     }
-    for (i = 0; i < n && g->at.grad != NULL && !plain; i++)
+    for (i = 0; i < n && g->at.grad != NULL && !log_softmax; i++)
         LOSSI_FN(gradients)(job, g + i, along, soft);
 }
 
+#if LOSSV_N > 1
 /* Of positions side by side, those from number l on */
 LOSSI_OP void LOSSI_FN(group_at)(lossv_group *g, const lossi_place *all, size_t l, float *terms)
 {
@@ -3522,7 +3539,6 @@ LOSSI_OP void LOSSI_FN(group_at)(lossv_group *g, const lossi_place *all, size_t 
     g->terms_step = all->x_step;
 }
 
-#if LOSSV_N > 1
 /* Rows, count of them, first the number of the first. */
 LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t count, float *losses)
 {
@@ -3541,7 +3557,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
         const int fits = count * wide <= (job->accumulate ? 3 : 1) * LOSSI_TILE;
         g->terms = grad == NULL || (job->accumulate && !fits) ? NULL : fits ? tile : grad;
         g->terms_step = fits ? wide : row;
-        LOSSI_FN(take)(job, g, 1, 1);
+        LOSSI_FN(take_groups)(job, g, 1, 1);
         return;
     }
     at.x = tile; /* few classes: turned, so that they lie across */
@@ -3560,7 +3576,7 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
         g[n].soon_q = rows.q != NULL ? rows.q + (l + most) * row : NULL;
         g[n].soon_step = LOSSV_N;
     }
-    LOSSI_FN(take)(job, g, n, 0);
+    LOSSI_FN(take_groups)(job, g, n, 0);
     for (l = 0; l < count && grad != NULL; l += LOSSV_N) {
         const size_t lanes = lossi_least(count - l, LOSSV_N);
         LOSSI_FN(turn_back)(grad + l * row, row, at.grad + l, most, lanes, classes);
@@ -3707,17 +3723,17 @@ LOSSI_OP float LOSSI_FN(division_error)(float a, float q, float b)
 }
 
 /* Focal loss, high, and what the gradient of cross-entropy is multiplied by, low, from T = B S and its relative
- * error: with s = S / (1 + S) and l = log(1 + S), s^gamma l and u s^gamma (1 + gamma l / S). Where m > 0, s
- * is 1 and l is m more.
+ * error: with s = S / (1 + S) and l = log(1 + S), s^gamma l and u s^gamma (1 + gamma l / S). Where behind > 0,
+ * s is 1 and l is that much more.
  * Identity: s^gamma = e^(gamma log s), log s = log S - l, or for S > 1, where that would cancel,
  * -log(1 + 1/S); with the logs as pairs and their products split as in power. */
 static LOSSI_APART LOSSI_FN(lanes)
-    LOSSI_FN(focus_lane)(float T, float error, float gamma, float u, float m)
+    LOSSI_FN(focal_lane)(float T, float error, float gamma, float u, float behind)
 {
     const float S = lossr_mul(T, LOSSV_1_B), sum = lossr_add(1.f, S);
     LOSSI_FN(lanes) L, P;
     float K, g1, x, y, l, rest;
-    if (m > 0) gamma = 0;
+    if (behind > 0) gamma = 0;
     g1 = LOSSI_FN(top_lane)(gamma);
     K = lossr_fma(error, S, lossr_sub(S, lossr_sub(sum, 1.f)));
     L = LOSSI_FN(log_two)(sum, lossr_div(K, sum), 0);
@@ -3747,7 +3763,7 @@ static LOSSI_APART LOSSI_FN(lanes)
     u = u < 1 && u > -1 ? lossr_mul(lossr_mul(u, y), LOSSV_1_B)
                         : lossr_mul(lossr_mul(u, LOSSV_1_B), y);
     if (T > 1) gamma = lossr_mul(gamma, lossr_div(l, S));
-    LOSSV_HIGH(P) = m > 0 ? lossr_add(l, m) : lossr_mul(lossr_mul(l, y), LOSSV_1_B);
+    LOSSV_HIGH(P) = behind > 0 ? lossr_add(l, behind) : lossr_mul(lossr_mul(l, y), LOSSV_1_B);
     LOSSV_LOW(P) = lossr_fma(u, gamma, u);
     return P;
 }
@@ -3765,7 +3781,8 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
     const float *p = x, *const at = x + t * k, *stop = at;
     const float *const end = x + (classes - 1) * k + 1;
     float *g = accumulate ? NULL : grad;
-    float m = *at, a, step, others, excess, target, all, low = 0, lows = 0, target_low, l;
+    float m = *at, a, d, step, behind, others, excess, target, all, low = 0, lows = 0, target_low,
+          l;
     LOSSI_FN(lanes) pair;
 
     LOSSI_UNROLL(8)
@@ -3778,9 +3795,9 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
     m = lossr_sub(m, a);
     step = lossr_fnma(m, 1.44269504f, LOSSV_MAGIC + 127 + 40);
     target = lossr_sub(m, 31.f);
-    m = lossr_sub(*at, a);
-    if (!(m < target)) target = m;
-    m = lossr_sub(target, m); /* what is added to l */
+    d = lossr_sub(*at, a);
+    if (!(d < target)) target = d;
+    behind = lossr_sub(target, d); /* what is added to l */
     pair = LOSSI_FN(exp_both)(target, step, focal);
     target = LOSSV_HIGH(pair);
     target_low = LOSSV_LOW(pair);
@@ -3820,11 +3837,11 @@ LOSSI_OP float LOSSI_FN(position)(float *grad, const float *x, size_t k, size_t 
         low = lossr_fma(low, LOSSV_1_B,
                         lossr_div(lossr_fnma(lossr_mul(T, LOSSV_1_B), target_low, lows), target));
         low = others > 0 ? lossr_div(lossr_mul(low, target), others) : 0;
-        pair = LOSSI_FN(focus_lane)(T, low, gamma, u, m);
+        pair = LOSSI_FN(focal_lane)(T, low, gamma, u, behind);
         l = LOSSV_HIGH(pair);
         u = LOSSV_LOW(pair);
     } else {
-        l = lossr_add(LOSSI_FN(log_ratio)(others, target), m);
+        l = lossr_add(LOSSI_FN(log_ratio)(others, target), behind);
     }
     all = lossr_add(others, target);
     if (grad != NULL) { /* u E_j / all */
@@ -3851,7 +3868,7 @@ LOSSI_OP int LOSSI_FN(is_plain)(const lossi_job *job)
 {
     return (job->loss & (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL)) && job->q == NULL &&
            !(job->uniform > 0) && !(job->z_loss > 0) && job->weight == NULL && job->alpha == 1 &&
-           !lossi_in_blocks(job);
+           !lossi_is_partial(job);
 }
 
 /* Position number i, of which class 0 stands at element j */
@@ -3945,6 +3962,39 @@ LOSSI_OP float LOSSI_FN(mask)(float *grad, const float *x, losses_targets target
 }
 #endif
 
+#if LOSSV_N == 1
+/* Position i, of which class 0 stands at element k */
+LOSSI_KERNEL void LOSSI_FN(pixel)(const lossi_job *job, size_t k, size_t i, float *loss)
+{
+    const int plain = LOSSI_FN(is_plain)(job);
+    if (!plain || job->log_sum_exp != NULL) {
+        lossv_group g;
+        g.at = lossi_at(job, k, job->shape.class_stride, 1, i, loss);
+        if (plain) g.at.grad = NULL; /* of this, log_sum_exp alone is wanted */
+        g.terms = job->accumulate ? NULL : g.at.grad;
+        g.soon = g.at.x + 1;
+        g.soon_grad = g.at.grad != NULL ? g.at.grad : g.soon;
+        g.soon_q = g.at.q != NULL ? g.at.q + 1 : NULL;
+        g.soon_step = g.terms_step = g.at.step;
+        LOSSI_FN(take_groups)(job, &g, 1, 0);
+    }
+    if (plain) *loss = LOSSI_FN(plain)(job, k, i);
+}
+
+LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
+{
+    const losses_shape s = job->shape;
+    const int losing = (job->loss & (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL)) && !lossi_is_partial(job);
+    size_t i, n, m;
+    float loss;
+    if (job->from >= job->to) return;
+    for (i = job->from, n = i / s.positions, m = i % s.positions; i < job->to; i++) {
+        LOSSI_FN(pixel)(job, n * s.sample_stride + m, i, &loss);
+        if (losing) lossi_add_losses(job, i, &loss, 1);
+        if (++m == s.positions) m = 0, n++;
+    }
+}
+#else
 /* Positions of one sample side by side: count of them, first the number of the first, k where it starts.
  * Where the classes are not too many they are read into a tile first, the terms replace them there, and a
  * large gradient leaves from it: planes that lie a power of two apart share few lines of the caches. The
@@ -3953,24 +4003,11 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
                                    float *losses)
 {
     lossi_place at = lossi_at(job, k, job->shape.class_stride, count, first, losses);
-#if LOSSV_N == 1
-    const int plain = LOSSI_FN(is_plain)(job);
-    float *const grad = plain ? NULL : at.grad, *terms = job->accumulate ? NULL : grad;
-#else
     float *const grad = at.grad, *terms = job->accumulate ? NULL : grad;
-#endif
-    lossv_group g[LOSSI_BATCH];
-    size_t l, n = 0;
-#if LOSSV_N == 1
-    at.grad = grad;
-    if (plain && job->log_sum_exp == NULL) {
-        *losses = LOSSI_FN(plain)(job, k, first);
-        return;
-    }
-#else
     float tile[3 * LOSSI_TILE];
     const size_t classes = job->shape.classes, wide = (count + (LOSSV_N - 1)) / LOSSV_N * LOSSV_N;
-    size_t c;
+    lossv_group g[LOSSI_BATCH];
+    size_t l, c, n = 0;
     if (classes * wide <= (size_t)(grad != NULL ? 3 : 1) * LOSSI_TILE) {
         for (c = 0; c < classes; c++)
             for (l = 0; l < count; l += LOSSV_N)
@@ -3982,7 +4019,6 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
         if (terms != NULL && job->stream && at.step % LOSSV_N == 0 && LOSSI_FN(behind)(grad) == 0)
             at.grad = tile, at.grad_step = wide;
     }
-#endif
     for (l = 0; l < count; l += LOSSV_N, n++) {
         LOSSI_FN(group_at)(g + n, &at, l, terms);
         g[n].soon = job->x + k + l + LOSSV_N * LOSSI_BATCH;
@@ -3990,13 +4026,9 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
         g[n].soon_q = job->q != NULL ? job->q + k + l + LOSSV_N * LOSSI_BATCH : NULL;
         g[n].soon_step = at.step;
     }
-    LOSSI_FN(take)(job, g, n, 0);
-#if LOSSV_N > 1
+    LOSSI_FN(take_groups)(job, g, n, 0);
     for (c = 0; c < classes && at.grad == tile; c++)
         LOSSI_FN(stream_out)(grad + c * at.step, tile + c * wide, count);
-#else
-    if (plain) *losses = LOSSI_FN(plain)(job, k, first); /* the above was for log_sum_exp */
-#endif
 }
 
 /* Takes the positions of a job. The order in which losses are summed does not depend on the gradient, nor on
@@ -4004,13 +4036,11 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
 LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 {
     losses_shape s = job->shape;
-    const int losing =
-        !(job->loss & (LOSSI_LOG_SOFTMAX | LOSSI_LOG_SOFTMAX_G)) && !lossi_in_blocks(job);
-    float losses[2 * LOSSV_N * LOSSI_BATCH];
-    size_t i = job->from, n, m, count;
-#if LOSSV_N > 1
+    const int losing = (job->loss & (LOSSI_CROSS_ENTROPY | LOSSI_FOCAL)) && !lossi_is_partial(job);
     const size_t batch = LOSSV_N * LOSSI_BATCH;
-    size_t most = batch, held = 0, l;
+    float losses[2 * LOSSV_N * LOSSI_BATCH];
+    size_t i = job->from, most = batch, held = 0, n, m, count, l;
+    if (i >= job->to) return;
     if (s.positions == 1 && (s.class_stride == 1 || s.classes == 1)) {
         /* what is added to needs room for terms elsewhere */
         const int apart = job->accumulate && s.classes <= LOSSI_TILE;
@@ -4020,26 +4050,16 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
         for (; i < job->to; i += count) {
             count = lossi_least(job->to - i, rows);
             LOSSI_FN(rows)(job, i, count, losses);
-            if (losing) lossi_take(job, i, losses, count);
+            if (losing) lossi_add_losses(job, i, losses, count);
         }
         return;
     }
-#endif
-    if (i >= job->to) return;
     if (s.positions == 1 && s.sample_stride == 1) /* samples lie as positions do */
         s.positions = s.samples;
-#if LOSSV_N > 1
     if (job->grad != NULL && s.classes <= 3 * LOSSI_TILE / LOSSV_N) /* what a tile can hold */
         most = lossi_least(most, 3 * LOSSI_TILE / s.classes / LOSSV_N * LOSSV_N);
-#endif
     for (n = i / s.positions, m = i % s.positions; i < job->to; i += count) {
         const size_t k = n * s.sample_stride + m;
-#if LOSSV_N == 1
-        count = 1;
-        LOSSI_FN(pixels)(job, k, i, 1, losses);
-        if (losing) lossi_take(job, i, losses, 1);
-        m++;
-#else
         count = most;
         if (job->grad != NULL) count -= LOSSI_FN(behind)(job->grad + k); /* to a multiple of it */
         count = lossi_least(lossi_least(s.positions - m, count), job->to - i);
@@ -4048,21 +4068,21 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
         held += count;
         while (held >= batch || (held > 0 && m == s.positions)) {
             const size_t first = i + count - held, taken = lossi_least(held, batch);
-            if (losing) lossi_take(job, first, losses, taken);
+            if (losing) lossi_add_losses(job, first, losses, taken);
             held -= taken;
             for (l = 0; l < held; l++) losses[l] = losses[l + taken];
         }
-#endif
         if (m == s.positions) m = 0, n++;
     }
     if (job->stream) LOSSI_FENCE(); /* streamed stores are not ordered before what follows */
 }
+#endif
 
 /* --- the sigmoid losses and dice ------------------------------------------------------------------
  * Elementwise, from e = e^-|z|: s(|z|) = 1 / (1 + e), s(-|z|) = e / (1 + e), sp(z) = max(z, 0) + log1p(e).
  * z = x; of a hard target z = (1-2t) x, which makes s(z) the probability of the wrong answer, and with it
  *     bce = sp(z),  dbce/dx = (1-2t) s(z),  focal = s(z)^gamma sp(z),
- * and of dice p (1-t) + (1-p) t = s(z). */
+ * and of dice p (1-t) + (1-p) t = s(z). Of a soft target focal = m^gamma bce with m = p (1-t) + (1-p) t. */
 typedef struct lossv_elements {
     lossv t, on;        /* target, and 1 or 0 where ignored */
     lossv sign, z;      /* 1 - 2t of a hard target, otherwise 1; sign * x */
@@ -4091,7 +4111,8 @@ typedef struct lossv_strip {
     float t[LOSSV_STRIP], on[LOSSV_STRIP];     /* on: where some may be off */
 } lossv_strip;
 
-/* Class and positive weights of a strip of rows, or of one period more: of strips from any class on */
+/* Class and positive weights of the elements of a strip of rows; of few classes (LOSSV_STRIP at most) a period
+ * more than a strip, so that strips may begin with any class */
 typedef struct lossv_weights {
     float of_class[2 * (LOSSV_STRIP + LOSSV_N)], positive[2 * (LOSSV_STRIP + LOSSV_N)];
 } lossv_weights;
@@ -4141,13 +4162,13 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
     size_t k;
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
-        lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, p, e, rest;
-        p = lossv_max(lossv_set(-167 * LOSSV_LN2), lossv_nabs(d));
-        p = lossv_exp_rest(p, lossv_set(40), &s, &rest);
-        e = lossv_fma(s, p, s);
+        lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, t, e, rest;
+        t = lossv_max(lossv_set(-167 * LOSSV_LN2), lossv_nabs(d));
+        t = lossv_exp_rest(t, lossv_set(40), &s, &rest);
+        e = lossv_fma(s, t, s);
         lossv_store(y->high + k, LOSSV_N, e);
         if (lows) {
-            const lossv low = lossv_fma(s, p, lossv_sub(s, e));
+            const lossv low = lossv_fma(s, t, lossv_sub(s, e));
             lossv_store(y->low + k, LOSSV_N, lows > 1 ? lossv_fma(s, rest, low) : low);
         }
     }
@@ -4187,14 +4208,6 @@ LOSSI_OP lossv LOSSI_FN(times)(lossv a, lossv b)
     return lossv_mul(a, lossv_if_eq(a, lossv_set(0), lossv_min(lossv_set(FLT_MAX), b), b));
 }
 
-/* sum of c_negative sp(-z) + c_positive sp(z) */
-LOSSI_OP lossv LOSSI_FN(softplus)(const lossv_elements *y, lossv log, lossv c_negative,
-                                  lossv c_positive)
-{
-    const lossv c = lossv_if_lt(y->z, lossv_set(0), c_negative, c_positive);
-    return lossv_fma(lossv_add(c_negative, c_positive), log, LOSSI_FN(times)(c, lossv_abs(y->z)));
-}
-
 /* Binary cross-entropy of a block; *slope is its gradient times u; even: the weights are 1. What may be too
  * small for a float goes through B, so that the product with u, or of log(1 + e) = e with a weight, is rounded
  * once, at the end. */
@@ -4218,9 +4231,9 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
         const lossv small = lossv_if_lt(y->z, zero, positive, minus);
         *slope = lossv_mul(lossv_mul(lossv_mul(small, u), y->small), unit);
         *slope = lossv_fma(lossv_mul(large, u), y->inverse, *slope);
-        l = LOSSI_FN(softplus)(y, log, negative, positive);
         c = lossv_add(negative, positive);
         far = LOSSI_FN(times)(lossv_if_lt(y->z, zero, negative, positive), lossv_abs(y->z));
+        l = lossv_fma(c, log, far); /* negative sp(-z) + positive sp(z) */
     }
     c = lossv_fma(lossv_mul(c, high), unit, far);
     return lossv_if_lt(l, lossv_set(LOSSI_TINY), c, l);
@@ -4274,15 +4287,14 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
         const lossv c1 = lossv_if_lt(y->z, zero, y->t, negative),
                     c2 = lossv_if_lt(y->z, zero, negative, y->t);
         const lossv M = lossv_once(c2, y->e, c1);
-        v = lossv_if_lt(y->z, zero, y->t, negative);
-        bce = lossv_once(v, lossv_if_eq(v, zero, zero, lossv_abs(y->z)), log); /* t + (1-t) = 1 */
+        bce = lossv_once(c1, lossv_if_eq(c1, zero, zero, lossv_abs(y->z)), log); /* t + (1-t) = 1 */
         e.high = y->e;
         e.low = lossv_mul(low, small);
         p.high = lossv_if_lt(y->z, zero, high, lossv_set(LOSSV_B));
         p.low = lossv_if_lt(y->z, zero, low, zero);
         p = LOSSI_FN(divide)(p, e, y->inverse, 1);
-        v = lossv_mul(lossv_if_lt(y->z, zero, p.high, y->small), small); /* s(-|x|) */
-        v = lossv_if_eq(c1, zero, y->inverse, lossv_div(v, M));
+        v = lossv_div(lossv_mul(y->small, small), M); /* s(-|x|) / M */
+        v = lossv_if_eq(c1, zero, y->inverse, v);
         v = lossv_mul(lossv_mul(g, v), lossv_fnma(lossv_set(2), y->t, one));
         p.high = lossv_sub(lossv_mul(p.high, small), y->t); /* p - t, which may cancel */
         p.high = lossv_fma(p.low, small, p.high);
@@ -4432,13 +4444,20 @@ LOSSI_OP void LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int
     }
 }
 
-/* The sums of dice over a strip, n elements from number i on, and, where there is room for it, B p (1-p)
- * of them; of a hard target the sign remembers it, of one that does not count B. plain: hard targets that all count, whole blocks. */
+/* B p (1-p); of a hard target the sign remembers it, and B stands for what does not count */
+LOSSI_OP lossv LOSSI_FN(bump)(const lossv_elements *y, int some)
+{
+    const lossv bump = lossv_mul(y->small, lossv_mul(y->inverse, y->sign));
+    return some ? lossv_if_eq(y->on, lossv_set(1), bump, lossv_set(LOSSV_B)) : bump;
+}
+
+/* The sums of dice over a strip, n elements from number i on, and, where there is room for it, the bump of
+ * each. plain: hard targets that all count, whole blocks. */
 LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, lossv_strip *strip,
                                    float *bump, size_t i, size_t n, int plain, lossv_pair *V,
                                    lossv_pair *I)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1), off = lossv_set(LOSSV_B);
+    const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
     const int some = !plain && (n % LOSSV_N != 0 || job->ignored);
     lossv V_part[LOSSV_SUMS], I_part[LOSSV_SUMS];
@@ -4459,11 +4478,7 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
             a = k / LOSSV_N % LOSSV_SUMS;
             I_part[a] = lossv_add(I_part[a], right);
             V_part[a] = lossv_add(V_part[a], wrong);
-            if (bump != NULL) {
-                lossv slope = lossv_mul(y.small, lossv_mul(y.inverse, y.sign));
-                if (some) slope = lossv_if_eq(y.on, one, slope, off);
-                lossv_store(bump + k, m, slope);
-            }
+            if (bump != NULL) lossv_store(bump + k, m, LOSSI_FN(bump)(&y, some));
         }
         for (a = 0; a < LOSSV_SUMS; a++) {
             lossv_accumulate(I + a, I_part[a]);
@@ -4498,28 +4513,23 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_sums)(const lossi_job *job, const lo
     sums->I = LOSSI_FN(sum)(I);
 }
 
-/* The gradient of the pixels of a place; stored: B p (1-p) of each stands in grad. */
+/* The gradient of the pixels of a place. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, const lossi_place *at,
-                                                      const lossi_slopes *slopes, int stored)
+                                                      const lossi_slopes *slopes)
 {
     const lossv zero = lossv_set(0), off = lossv_set(LOSSV_B);
     const lossv c0 = lossv_set(slopes->c0), c1 = lossv_set(slopes->c1);
     const lossv c01 = lossv_set(slopes->c01), u = lossv_set(slopes->unit);
+    /* by dice_sums: the bumps, in grad */
+    const int stored = !job->accumulate && !lossi_is_partial(job);
     const int hard = at->q == NULL, plain = hard && stored && !job->ignored;
-    lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS]; /* not of interest */
     lossv_strip strip;
-    float room[LOSSV_STRIP]; /* for B p (1-p), where grad is added to */
     size_t i, k;
-    for (k = 0; k < LOSSV_SUMS; k++) {
-        V[k].high = V[k].low = zero;
-        I[k] = V[k];
-    }
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const to = at->grad + i;
-        float *const bump = stored ? to : room;
-        if (!stored) LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
+        const int some = n % LOSSV_N != 0 || job->ignored;
         if (plain && n % LOSSV_N == 0) { /* nothing to look at in each block */
             for (k = 0; k < n; k += LOSSV_N) {
                 const lossv y = lossv_load_all(to + k), c = lossv_if_lt(y, zero, c1, c0);
@@ -4527,10 +4537,16 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, cons
             }
             continue;
         }
+        if (!stored) LOSSI_FN(strip_at)(&strip, job, at, i, n, 0, 0, some);
         for (k = 0; k < n; k += LOSSV_N) {
-            const lossv y = lossv_load(bump + k, n - k, 0);
-            lossv c = hard ? lossv_if_lt(y, zero, c1, c0)
-                           : lossv_once(lossv_load(at->q + i + k, n - k, 0), c01, c0);
+            lossv y = lossv_load(to + k, n - k, 0), c;
+            if (!stored) {
+                const lossv_elements e =
+                    LOSSI_FN(elements_at)(at, i + k, n - k, &strip, k, hard, some);
+                y = LOSSI_FN(bump)(&e, some);
+            }
+            c = hard ? lossv_if_lt(y, zero, c1, c0)
+                     : lossv_once(lossv_load(at->q + i + k, n - k, 0), c01, c0);
             c = lossv_if_eq(y, off, zero, lossv_mul(lossv_mul(y, c), u));
             if (job->accumulate) c = lossv_add(lossv_load(to + k, n - k, 0), c);
             lossv_store(to + k, n - k, c);
@@ -4594,14 +4610,14 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
     g.soon_step = 0;
     job.gamma = gamma;
     if (classes > LOSSI_FEW) {
-        LOSSI_FN(take)(&job, &g, 1, 1);
+        LOSSI_FN(take_groups)(&job, &g, 1, 1);
         return loss[0];
     }
     g.at.x_step = g.at.grad_step = g.terms_step = LOSSV_N; /* as in rows: turned */
     g.at.x = tile;
     if (grad != NULL) g.at.grad = g.terms = tile;
     LOSSI_FN(turn)(tile, LOSSV_N, x, classes, 1, classes);
-    LOSSI_FN(take)(&job, &g, 1, 0);
+    LOSSI_FN(take_groups)(&job, &g, 1, 0);
     if (grad != NULL) LOSSI_FN(turn_back)(grad, classes, tile, LOSSV_N, 1, classes);
     return loss[0];
 #endif
@@ -4627,9 +4643,8 @@ LOSSI_KERNEL void LOSSI_FN(map)(int which, float *y, const float *x, size_t n)
     const lossv zero = lossv_set(0), one = lossv_set(1);
     size_t i;
     for (i = 0; i < n && which == 0; i += LOSSV_N) {
-        lossv s, t = lossv_min(lossv_set(88.376f), lossv_load(x + i, n - i, 0));
-        t = lossv_exp(t, zero, lossv_set(-127 * LOSSV_LN2), &s);
-        lossv_store(y + i, n - i, lossv_fma(s, t, s));
+        const lossv a = lossv_min(lossv_set(88.376f), lossv_load(x + i, n - i, 0));
+        lossv_store(y + i, n - i, lossv_exp(a, zero, lossv_set(-127 * LOSSV_LN2)));
     }
 #if LOSSV_N == 1
     for (i = 0; i < n && which > 3; i++)
@@ -4734,7 +4749,7 @@ static const lossi_kernels lossi_base = {
 #define LOSSI_CALLS
 /* ======================================= PART 5: CALLS ==========================================
  * Every loss of the float and of the double path begins with lossi_check, which checks all there is to
- * check and resolves the options, and ends with lossi_finish, which reduces. */
+ * check and resolves the options, and ends with lossi_reduce, which reduces. */
 #ifdef LOSSES_NO_DOUBLE
 #define LOSSI_WIDE_MAX FLT_MAX
 #else
@@ -4905,8 +4920,8 @@ static uint64_t lossi_nonzero_bytes(uint64_t u)
     return (((u & low) + low) | u) & ~low;
 }
 
-/* Of sixteen targets how many are ignored (unless counting none may be), or -1 if one is neither that nor
- * at most `most`, 1 of masks; ignore must fit 32 bits unless they have 64. */
+/* Of sixteen targets how many are ignored, or -1 if one is neither that nor at most `most`, 1 of masks; unless
+ * counting, an ignored one is as bad. ignore must fit 32 bits unless they have 64. */
 LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, int mask, uint32_t most,
                               int64_t ignore, int counting)
 {
@@ -5183,7 +5198,7 @@ static losses_wide lossi_factor(const lossi_call *call, size_t i)
 }
 
 /* Reduces and reports; returns what goes to loss[0], unless the reduction is none. */
-static losses_wide lossi_finish(const lossi_call *call)
+static losses_wide lossi_reduce(const lossi_call *call)
 {
     const losses_options *o = &call->options;
     losses_wide sum = lossi_total(&call->sum);
@@ -5199,8 +5214,8 @@ static losses_wide lossi_finish(const lossi_call *call)
 }
 
 /* The log-softmax calls: an output laid out like two inputs (or one, twice), in place or apart. */
-static losses_status lossi_prepare_plain(const void *out, const void *a, const void *b, size_t size,
-                                         losses_shape *shape)
+static losses_status lossi_check_log_softmax(const void *out, const void *a, const void *b,
+                                             size_t size, losses_shape *shape)
 {
     size_t extent;
     losses_status status = lossi_measure(shape, &extent);
@@ -5313,7 +5328,7 @@ LOSSES_API const char *losses_status_name(losses_status status)
 /* --- the float calls ---------------------------------------------------------------------------- */
 static losses_status lossi_end(const lossi_call *call, float *loss)
 {
-    const losses_wide value = lossi_finish(call);
+    const losses_wide value = lossi_reduce(call);
     if (loss != NULL && call->options.reduction != LOSSES_NONE) *loss = (float)value;
     return LOSSES_OK;
 }
@@ -5337,6 +5352,7 @@ static LOSSI_APART lossi_job lossi_job_of(const lossi_call *call, int loss, floa
     job.z_loss = o->z_loss;
     job.smooth = (float)call->smooth;
     job.weight = loss == LOSSI_FOCAL ? o->class_alpha : o->class_weight;
+    job.block = first;
     if (job.weight != NULL) job.weight += first;
     job.all_weight = (losses_wide)job.shape.classes;
     if (job.uniform > 0 && job.weight != NULL) {
@@ -5366,7 +5382,7 @@ static lossi_cut lossi_cut_of(const lossi_job *job)
         const size_t masks = s.samples * s.classes;
         int apart = s.positions > LOSSI_LONG;
 #if LOSSI_BASE == LOSSI_SINGLE /* a mask of integers is taken whole */
-        apart = apart && lossi_in_blocks(job);
+        apart = apart && lossi_is_partial(job);
 #endif
         return lossi_cut_up(masks, masks, 1, apart ? 0 : all);
     }
@@ -5455,21 +5471,21 @@ static void lossi_mask_sums(const lossi_job *job, const lossi_place *at, lossi_m
 }
 
 static void lossi_mask_gradient(const lossi_job *job, const lossi_place *at,
-                                const lossi_slopes *slopes, int stored, int spread)
+                                const lossi_slopes *slopes, int spread)
 {
     const lossi_kernels *const kernels = lossi_use();
     const lossi_cut cut = lossi_cut_up(at->count, at->count, 128, at->count);
     int k;
     (void)spread;
     if (at->count <= LOSSI_LONG) {
-        kernels->dice_gradient(job, at, slopes, stored);
+        kernels->dice_gradient(job, at, slopes);
         return;
     }
     LOSSI_PARALLEL(spread)
     for (k = 0; k < cut.pieces; k++) {
         const lossi_place part =
             lossi_mask_part(at, lossi_cut_at(&cut, k), lossi_cut_at(&cut, k + 1));
-        kernels->dice_gradient(job, &part, slopes, stored);
+        kernels->dice_gradient(job, &part, slopes);
     }
 }
 
@@ -5491,7 +5507,7 @@ static float lossi_mask_loss(const lossi_job *job, const lossi_place *at, int sp
     loss = lossi_dice(lossi_total(&sums.V), lossi_total(&sums.I), job->smooth, &at_0, &at_1);
     if (at->grad != NULL) {
         const lossi_slopes slopes = lossi_slopes_of(at_0, at_1, u);
-        lossi_mask_gradient(job, at, &slopes, !job->accumulate, spread);
+        lossi_mask_gradient(job, at, &slopes, spread);
     }
     return loss;
 }
@@ -5502,7 +5518,7 @@ static void lossi_masks(lossi_job *job)
     for (i = job->from; i < job->to; i++) {
         const lossi_place at = lossi_mask_at(job, i);
         const float loss = lossi_mask_loss(job, &at, 1);
-        lossi_take(job, i, &loss, 1);
+        lossi_add_losses(job, i, &loss, 1);
     }
 }
 
@@ -5524,10 +5540,10 @@ static losses_status lossi_loss(int loss, void (*kernel)(lossi_job *job), float 
 }
 
 /* The log-softmax calls, which have no loss: q is upstream */
-static losses_status lossi_plain(int loss, float *out, const float *x, const float *q,
-                                 losses_shape shape)
+static losses_status lossi_log_softmax(int loss, float *out, const float *x, const float *q,
+                                       losses_shape shape)
 {
-    const losses_status status = lossi_prepare_plain(out, x, q, sizeof *x, &shape);
+    const losses_status status = lossi_check_log_softmax(out, x, q, sizeof *x, &shape);
     if (status == LOSSES_OK) {
         lossi_job job = lossi_textbook(loss, shape, losses_u8(NULL), out, x, 1);
         job.q = loss == LOSSI_LOG_SOFTMAX ? NULL : q;
@@ -5539,14 +5555,14 @@ static losses_status lossi_plain(int loss, float *out, const float *x, const flo
 LOSSES_API losses_status losses_log_softmax(float *log_probabilities, const float *logits,
                                             losses_shape shape)
 {
-    return lossi_plain(LOSSI_LOG_SOFTMAX, log_probabilities, logits, logits, shape);
+    return lossi_log_softmax(LOSSI_LOG_SOFTMAX, log_probabilities, logits, logits, shape);
 }
 
 LOSSES_API losses_status losses_log_softmax_gradient(float *grad, const float *upstream,
                                                      const float *log_probabilities,
                                                      losses_shape shape)
 {
-    return lossi_plain(LOSSI_LOG_SOFTMAX_G, grad, log_probabilities, upstream, shape);
+    return lossi_log_softmax(LOSSI_LOG_SOFTMAX_G, grad, log_probabilities, upstream, shape);
 }
 
 static void lossi_nll(lossi_job *job)
@@ -5703,7 +5719,6 @@ LOSSES_API losses_status losses_partial_fold(losses_partial *states, const float
         const int kind = gamma > 0 ? LOSSI_FOCAL : LOSSI_CROSS_ENTROPY;
         lossi_job job = lossi_job_of(&call, kind, NULL, NULL, logits, gamma, block.first);
         job.states = states;
-        job.block = block.first;
         lossi_spread(&job, lossi_use()->softmax);
     }
     return status;
@@ -5720,7 +5735,7 @@ LOSSES_API losses_status losses_partial_merge(losses_partial *states, const loss
 }
 
 /* Finishes the state of position i, of target t (t = classes: probabilities). Returns the loss. With
- * s = 1 - p of the class that is kept apart; see finish and slopes of PART 4. */
+ * s = 1 - p of the class that is kept apart; see finish and slopes_of_terms of PART 4. */
 static double lossi_finish_state(const lossi_call *call, losses_partial *y, size_t t, size_t i,
                                  float gamma)
 {
@@ -5825,7 +5840,6 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
             lossi_job_of(&call, LOSSI_CROSS_ENTROPY, NULL, grad, logits, 0, block.first);
         job.upstream = NULL;
         job.finished = states;
-        job.block = block.first;
         lossi_spread(&job, lossi_use()->softmax);
     }
     return status;
@@ -5856,7 +5870,7 @@ static void lossi_slope_masks(lossi_job *job)
         const lossi_place at = lossi_mask_at(job, i);
         const lossi_slopes slopes =
             lossi_slopes_of(states[i].slope_0, states[i].slope_1, (float)states[i].factor);
-        lossi_mask_gradient(job, &at, &slopes, 0, 1);
+        lossi_mask_gradient(job, &at, &slopes, 1);
     }
 }
 
@@ -6001,7 +6015,7 @@ LOSSES_API losses_status losses_reference_log_softmax(double *log_probabilities,
 {
     size_t n, m, c;
     losses_status status =
-        lossi_prepare_plain(log_probabilities, logits, logits, sizeof *logits, &shape);
+        lossi_check_log_softmax(log_probabilities, logits, logits, sizeof *logits, &shape);
     if (status != LOSSES_OK) return status;
     for (n = 0; n < shape.samples; n++) {
         for (m = 0; m < shape.positions; m++) {
@@ -6022,7 +6036,7 @@ LOSSES_API losses_status losses_reference_log_softmax_gradient(double *grad, con
 {
     size_t n, m, c;
     losses_status status =
-        lossi_prepare_plain(grad, upstream, log_probabilities, sizeof *grad, &shape);
+        lossi_check_log_softmax(grad, upstream, log_probabilities, sizeof *grad, &shape);
     if (status != LOSSES_OK) return status;
     for (n = 0; n < shape.samples; n++) {
         for (m = 0; m < shape.positions; m++) {
@@ -6046,7 +6060,7 @@ static void lossi_reference_loss(lossi_call *call, double *loss, size_t i, doubl
 
 static losses_status lossi_reference_end(const lossi_call *call, double *loss)
 {
-    double value = lossi_finish(call);
+    double value = lossi_reduce(call);
     if (loss != NULL && call->options.reduction != LOSSES_NONE) *loss = value;
     return LOSSES_OK;
 }

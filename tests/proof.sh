@@ -11,11 +11,11 @@ mkdir -p $out
 
 # Every float is allowed. Loops are followed turn by turn, and where a function can return an error, what comes
 # after it is followed for each answer.
-returns='lossi_measure:16,lossi_options:8,lossi_check:8,lossi_prepare:8,lossi_prepare_plain:8,lossi_loss:4'
-returns="$returns,lossi_plain:4,lossi_planes_scalar:64" # the last has rows of all samples as one, or not
-returns="$returns,lossi_pixels_scalar:4"                # the short way of a plain call, or the general one
+returns='lossi_measure:16,lossi_options:8,lossi_check:8,lossi_prepare:8,lossi_check_log_softmax:8,lossi_loss:4'
+returns="$returns,lossi_log_softmax:4,lossi_planes_scalar:64" # the last has rows of all samples as one, or not
+returns="$returns,lossi_pixel_scalar:4"                 # the short way of a plain call, or the general one
 returns="$returns,lossi_position_scalar:99"             # how many classes stand before the target
-returns="$returns,lossi_take_scalar:16"                 # each kind of loss
+returns="$returns,lossi_take_groups_scalar:16"          # each kind of loss
 reference='lossi_reference_softmax:4,lossi_reference_sigmoid:4,losses_reference_dice:4'
 reference="$reference,losses_reference_log_softmax:4,losses_reference_log_softmax_gradient:4"
 eva="-machdep gcc_x86_64 -kernel-warn-key parser:decimal-float=inactive -warn-special-float none \
