@@ -53,7 +53,9 @@
  * Common to all calls:
  *   bits      A result has the same bits with and without the other output, in place or not, at any
  *             alignment, and for any integer type of the targets. What a position gets does not
- *             depend on what else is in the call: alone or in a batch, the bits are the same.
+ *             depend on what else is in the call: alone or in a batch, the bits are the same. But above
+ *             48 classes those that lie side by side (class_stride 1) are added in another order than
+ *             those that do not (with LOSSES_NO_SIMD in the same).
  *   exact     Values are within 4 ulp and gradients within 32 ulp of the exact result for the
  *             given float inputs, also where the model is confident; focal losses with gamma above 10
  *             within gamma / 4 ulp more. Where the terms of a gradient cancel (smoothing, probability
@@ -69,21 +71,26 @@
  *             rounded to a multiple of 2^-149 before they are added up, and a sum of nll whose terms cancel
  *             (log-probabilities above 0) is as exact as the terms.
  *   range     What multiplies a loss or a gradient (upstream / D, weights, alpha, z_loss times lse and
- *             their products) is to be 0 or between 2^-90 and 2^86, with LOSSES_NO_SIMD also below 2^88
- *             / classes: beyond, results may overflow or lose bits though the exact ones would not. A
- *             probability below 2^-166 counts as 0, so does a focal factor: what upstream of 2^22 or
+ *             their products, those of class weights also with target probabilities or label_smoothing /
+ *             classes) is to be 0 or between 2^-90 and 2^86, with LOSSES_NO_SIMD also below 2^88 /
+ *             classes: beyond, results may overflow or lose bits though the exact ones would not. A
+ *             probability below 2^-166 counts as 0, so does a focal factor (sigmoid focal of
+ *             probabilities: below 2^-149, with fewer bits from 2^-126 on): what upstream of 2^22 or
  *             more would make of those of logits 115 behind, and dice with eps * scale below 1e-6. With
  *             LOSSES_NO_DOUBLE a sum above FLT_MAX is +inf, and so is its mean.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses; nll
  *             reads a_t only), element (sigmoid losses) or mask (dice) and in the reduced value, nowhere
  *             else; so does +inf in a softmax, or a position that is all -inf. A -inf logit has
- *             probability 0. NaN and inf in upstream and in float targets go through the arithmetic:
- *             NaN gives NaN, inf where it multiplies anything inf or NaN, which of them is not promised.
+ *             probability 0. An infinite loss times 0 (a weight, alpha or target probability) is 0, NaN
+ *             times 0 is NaN (but nll with a weight of 0 is 0). NaN and inf in upstream and in float
+ *             targets go through the arithmetic: NaN gives NaN, inf where it multiplies anything inf or
+ *             NaN, which of them is not promised.
  *   ignored   An ignored position has loss 0 and gradient 0, its logits do not matter, and it counts
  *             in no denominator.
- *   empty     The mean over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty), with
- *             gradient 0; with the option `denominator` it is the sum divided by that, as always. Data
- *             pointers may be NULL when there is no element.
+ *   empty     The mean over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty, or if
+ *             the sum is NaN; else whatever that is), with gradient 0 (where that is not NaN); with the
+ *             option `denominator` it is the sum divided by that, as always. Data pointers may be NULL
+ *             when there is no element.
  *   errors    Arguments are checked before anything is written; after an error no output has been
  *             touched, apart from report->bad_position.
  *   aliasing  grad may be logits itself, unless accumulating; any other overlap is refused, and arrays
@@ -243,8 +250,9 @@ typedef struct losses_options {
     float scale, eps;         /* > 0, 0 means 1000 and 1e-6; dice */
     const float *upstream;    /* 1 value (mean, sum) or one per loss (none); NULL = 1; all losses */
     int accumulate;           /* 1: gradients are added to grad, not stored; all losses */
-    float *log_sum_exp;       /* out: [samples][positions], 0 where ignored; cross-entropy, focal */
-    losses_report *report;    /* out; all losses */
+    float *log_sum_exp;    /* out: [samples][positions], 0 where ignored, NaN where a logit is NaN
+                               * or +inf or all are -inf; cross-entropy, focal */
+    losses_report *report; /* out; all losses */
 } losses_options;
 
 /* --- the losses -------------------------------------------------------------------------------
@@ -378,8 +386,8 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  *     losses_partial_finish(&loss, states, y, losses_rows(N, n), block, 0, &o);
  *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, 0, &o);
  *
- * Any blocks, folded and merged in any order: values are within 4 ulp of what the whole call gives (but where
- * that has more than 4 itself, see `exact` at the top), gradients
+ * Any blocks, folded and merged in any order: values are as exact as those of the whole call and within 4 ulp
+ * of them (but where one of the two is 2 ulp off or more itself: 5 have been seen, once in millions), gradients
  * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest. A block outside of
  * the classes, or at the finish a state without every class, is LOSSES_BAD_SHAPE. Cost: the fold that of the
  * value of the block; with probabilities, or label smoothing above 1/2 or with class_weight, a second read, with
@@ -449,8 +457,8 @@ LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *s
                                              const losses_options *options);
 
 /* The gradient of a tile, from what losses_partial_dice left in the states (0 before it): as losses_dice
- * gives it to 32 ulp. grad may be logits, unless accumulating. Reads: has_ignore_index, ignore_index,
- * accumulate. Cost: one exp per pixel. */
+ * gives it to 32 ulp, or of probabilities to 4 * 2^-24 of the larger term. grad may be logits, unless
+ * accumulating. Reads: has_ignore_index, ignore_index, accumulate. Cost: one exp per pixel. */
 LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
                                                       const losses_partial_mask *states,
                                                       const float *logits, losses_targets targets,
@@ -459,7 +467,7 @@ LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
 
 /* Adds the sum, the denominator and counted of one report to another, for a batch that is taken in several
  * calls: the mean over all of it is sum / denominator, with the denominators that the calls found (not one
- * given to them as an option). The two must be apart. */
+ * given to them as an option; dice adds 1e-8 in each). The two must be apart. */
 LOSSES_API losses_status losses_partial_report(losses_report *report, const losses_report *other);
 #endif
 
@@ -4215,14 +4223,14 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
                                 lossv u, int hard, int even, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), unit = lossv_set(LOSSV_1_B);
-    lossv c, l, far = zero; /* the part of l that is linear in x */
+    lossv c, l, sp, far = zero; /* softplus; the part of l that is linear in x */
     if (hard) {
         c = even ? one : lossv_if_eq(y->t, zero, w, wb);
         *slope = lossv_mul(lossv_if_lt(y->z, zero, y->small, y->inverse), lossv_mul(c, u));
         *slope = lossv_mul(*slope, lossv_mul(y->sign, lossv_if_lt(y->z, zero, unit, one)));
-        l = lossv_add(log, lossv_max(y->z, zero));
-        if (even) return l;
-        l = LOSSI_FN(times)(c, l);
+        sp = lossv_add(log, lossv_max(y->z, zero));
+        if (even) return sp;
+        l = LOSSI_FN(times)(c, sp);
     } else {
         const lossv negative = lossv_mul(wb, y->t);
         const lossv positive = lossv_mul(w, lossv_sub(one, y->t));
@@ -4232,11 +4240,12 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
         *slope = lossv_mul(lossv_mul(lossv_mul(small, u), y->small), unit);
         *slope = lossv_fma(lossv_mul(large, u), y->inverse, *slope);
         c = lossv_add(negative, positive);
+        sp = log; /* but for far */
         far = LOSSI_FN(times)(lossv_if_lt(y->z, zero, negative, positive), lossv_abs(y->z));
         l = lossv_fma(c, log, far); /* negative sp(-z) + positive sp(z) */
     }
     c = lossv_fma(lossv_mul(c, high), unit, far);
-    return lossv_if_lt(l, lossv_set(LOSSI_TINY), c, l);
+    return lossv_if_lt(sp, lossv_set(LOSSI_TINY), c, l);
 }
 
 /* B m^gamma of a block; low: of B e. Identity: m = M / (1 + e); for a hard target M is e for z < 0 and 1

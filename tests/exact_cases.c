@@ -714,6 +714,23 @@ static void searched(void)
         say(", probabilities, ahead by %g, γ %g", (double)far[i / 4], (double)at->gamma);
         run();
     }
+    for (i = 0; i < 24; i++) {
+        const float weight = i % 4 < 2 ? 16777216 : 0x1p-80f; /* 2^24 to 2^54; 2^-80 */
+        begin("found by search: binary cross-entropy, weights", BINARY_CROSS_ENTROPY,
+              shape_of(2, i % 8 < 4), 50);
+        at->options.reduction = LOSSES_NONE;
+        at->options.upstream = NULL;
+        at->soft = (int)i % 2;
+        for (c = 0; c < at->shape.classes; c++)
+            at->weight[c] = i % 4 < 2 ? ldexpf(weight, (int)i * 3 / 2) * (1 + uniform()) : weight;
+        at->options.class_weight = at->weight;
+        for (k = 0; k < logits(); k++) {
+            at->q[k] = (float)at->t[k];
+            at->x[k] = (at->t[k] ? 1.f : -1.f) * (104 - 100 * uniform());
+        }
+        say(", %s", at->soft ? "probabilities" : "masks");
+        run();
+    }
 }
 
 void exact_cases(void)

@@ -1188,6 +1188,29 @@ static void binary_cross_entropy(void)
     expect(&c, "images, weights, mean");
 }
 
+/* Far ahead, with large and small weights, t = 0, x = (-103, -9), w = (2^50, 2^-86):
+ *     w log1p(e^x) = 2.08529809826195e-30, 1.59493592008860e-30
+ *     w e^x / (1 + e^x) = 2.08529809826195e-30, 1.59483751484394e-30
+ * The first without its weight is below the normal numbers, the second with it below 2^-98. */
+static void binary_cross_entropy_far_ahead(void)
+{
+    hand_case c = {.kind = BINARY_CROSS_ENTROPY,
+                   .shape = losses_rows(1, 2),
+                   .logits = D(-103, -9),
+                   .labels = I(0, 0),
+                   .options.reduction = LOSSES_NONE,
+                   .options.class_weight = F(0x1p50F, 0x1p-86F),
+                   .loss = D(2.08529809826195027907e-30, 1.59493592008859631874e-30),
+                   .grad = D(2.08529809826195027907e-30, 1.59483751484394301893e-30),
+                   .sum = 3.68023401835054659781e-30,
+                   .denominator = 2,
+                   .counted = 2};
+    expect(&c, "far ahead, weights");
+    c.labels = NULL;
+    c.probabilities = F(0, 0);
+    expect(&c, "far ahead, weights, probabilities");
+}
+
 static void binary_cross_entropy_ignored(void)
 {
     /* The first and third are left: ln 2 + ln 4, D = 2, (s(x) - t)/2 */
@@ -2037,6 +2060,7 @@ void test_hand(void)
     focal();
     focal_gamma();
     binary_cross_entropy();
+    binary_cross_entropy_far_ahead();
     binary_cross_entropy_ignored();
     binary_cross_entropy_probabilities();
     sigmoid_focal();
