@@ -4534,7 +4534,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_gradient)(const lossi_job *job, cons
     const int hard = at->q == NULL, plain = hard && stored && !job->ignored;
     lossv_strip strip;
     size_t i, k;
-    strip.on[0] = 0; /* for gcc */
+    strip.t[0] = strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const to = at->grad + i;
