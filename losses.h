@@ -1246,6 +1246,7 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
 #define LOSSI_TARGET                LOSSI_ISA("avx512f,avx2,fma")
 #define LOSSV_W                     16
 #define LOSSV_FUSED                 1
+#define LOSSV_MANY                  1
 #define lossr                       __m512
 #define LOSSV_MM(f)                 _mm512_##f
 /* Masked forms with all lanes on: g++ 12 warns inside some of the plain ones (PR105593). */
@@ -1553,6 +1554,9 @@ typedef float LOSSI_FN(unaligned);
 #endif
 #ifndef lossr_opaque
 #define lossr_opaque(a) (void)0
+#endif
+#ifndef LOSSV_MANY /* registers: four sums of a sweep stay in them */
+#define LOSSV_MANY 0
 #endif
 #ifndef lossr_steps
 #define lossr_steps(a, magic) lossr_sub(a, magic)
@@ -2557,7 +2561,8 @@ typedef struct lossv_walk {
     lossv anchor, base, low, most;      /* of the margin; x_r - anchor + LOSSI_AHEAD */
     lossv ones, lows, margins, rest;    /* over these blocks */
     lossv_pair most_margins, most_rest; /* and over those before, but for the last few */
-    float *in_turn; /* along: four sums of e, or of s, and two of s t, see walk_on */
+    lossv of_e[4], of_st[2]; /* along: sums in turn of e, or of s, and of s t, see walk_on */
+    float *in_turn;          /* and these in memory, for registers are few */
     size_t turn;
     lossv top; /* the greatest of these blocks but r, less the anchor */
     lossv half_z, mark, number;
@@ -2570,24 +2575,20 @@ typedef struct lossv_walk {
 /* One block of a sweep, of n lanes: logits raw, and x, which is -inf at r.
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. Next to one
  * large term many small ones would be lost, each less than half an ulp. Along, blocks add to several sums in
- * turn, so that few additions wait for each other; these are in memory, for registers are few. */
+ * turn (ones, rests), so that few additions wait for each other. */
 LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, int soft, int fine,
-                                lossv raw, lossv x, size_t i, size_t n)
+                                lossv raw, lossv x, size_t i, size_t n, lossv *ones, lossv *rests)
 {
     const lossv zero = lossv_set(0);
     lossv s, t, e, low, sum, error;
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
-    LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
     x = lossv_max(w->low, lossv_sub(x, w->anchor));
     w->top = lossv_greater(x, w->top);
     t = lossv_exp_rest(x, w->base, &s, &low);
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
-        float *const ones = w->in_turn + w->turn;
-        float *const rests = w->in_turn + 4 * LOSSV_N + w->turn % (2 * LOSSV_N);
-        lossv_store(ones, LOSSV_N, lossv_add(lossv_load_all(ones), fine ? s : e));
-        if (fine) lossv_store(rests, LOSSV_N, lossv_fma(s, t, lossv_load_all(rests)));
-        w->turn = (w->turn + LOSSV_N) % (4 * LOSSV_N);
+        *ones = lossv_add(*ones, fine ? s : e);
+        if (fine) *rests = lossv_fma(s, t, *rests);
     } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
         sum = lossv_add(w->ones, e);
         error = lossv_sub(e, lossv_sub(sum, w->ones));
@@ -2601,7 +2602,10 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
         w->lows = lossv_add(w->lows, error);
         w->ones = sum;
     }
-    if (v->terms != NULL) lossv_store(v->terms + i * v->terms_step, n, e);
+    if (v->terms != NULL) {
+        LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
+        lossv_store(v->terms + i * v->terms_step, n, e);
+    }
     if (soft) {
         const lossv h = lossv_fnma(raw, lossv_set(0.5f), w->half_z);
         lossv c = LOSSI_FN(target_terms)(v, along, soft, i, n), margin = lossv_mul(c, h);
@@ -2638,12 +2642,48 @@ LOSSI_OP void LOSSI_FN(turns)(lossv_walk *w, int fine)
     w->ones = sum;
 }
 
-LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
-                                   size_t n)
+LOSSI_OP void LOSSI_FN(walk_block)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
+                                   size_t n, lossv *ones, lossv *rests)
 {
     const lossv raw = lossv_load(v->x + i * LOSSV_N, n, -LOSSI_INF);
     const lossv x = lossv_load_all(w->from + (i - w->begin) * LOSSV_N);
-    LOSSI_FN(walk_on)(w, v, 1, soft, fine, raw, x, i, n);
+    LOSSI_FN(walk_on)(w, v, 1, soft, fine, raw, x, i, n, ones, rests);
+}
+
+LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
+                                   size_t n)
+{
+    float *const p = w->in_turn + w->turn;
+    float *const q = w->in_turn + 4 * LOSSV_N + w->turn % (2 * LOSSV_N);
+    lossv ones, rests;
+    if (fine < 2) ones = lossv_load_all(p);
+    if (fine == 1) rests = lossv_load_all(q);
+    LOSSI_FN(walk_block)(w, v, soft, fine, i, n, &ones, &rests);
+    if (fine < 2) lossv_store(p, LOSSV_N, ones);
+    if (fine == 1) lossv_store(q, LOSSV_N, rests);
+    w->turn = (w->turn + LOSSV_N) % (4 * LOSSV_N);
+}
+
+/* The first blocks of a group, up to `whole` but for the last few; returns the next. */
+LOSSI_OP size_t LOSSI_FN(walk_fours)(lossv_walk *w, const lossv_view *v, int soft, int fine,
+                                     size_t i, size_t whole)
+{
+    lossv *const e = w->of_e, *const t = w->of_st;
+    float *const p = w->in_turn, *const q = p + 4 * LOSSV_N;
+    e[0] = e[1] = e[2] = e[3] = t[0] = t[1] = lossv_set(0);
+    if (LOSSV_MANY && whole >= i + 8) /* for fewer it does not pay */
+        for (; i + 3 < whole; i += 4) {
+            LOSSI_FN(walk_block)(w, v, soft, fine, i, LOSSV_N, e, t);
+            LOSSI_FN(walk_block)(w, v, soft, fine, i + 1, LOSSV_N, e + 1, t + 1);
+            LOSSI_FN(walk_block)(w, v, soft, fine, i + 2, LOSSV_N, e + 2, t);
+            LOSSI_FN(walk_block)(w, v, soft, fine, i + 3, LOSSV_N, e + 3, t + 1);
+        }
+    lossv_store(p, LOSSV_N, e[0]);
+    lossv_store(p + LOSSV_N, LOSSV_N, e[1]);
+    lossv_store(p + 2 * LOSSV_N, LOSSV_N, e[2]);
+    lossv_store(p + 3 * LOSSV_N, LOSSV_N, e[3]);
+    if (fine) lossv_store(q, LOSSV_N, t[0]), lossv_store(q + LOSSV_N, LOSSV_N, t[1]);
+    return i;
 }
 
 LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft, int fine,
@@ -2652,7 +2692,7 @@ LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft
     const lossv raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
     const lossv x = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), raw);
     if (w->kept != NULL) lossv_store(w->kept + (i - w->begin) * LOSSV_N, LOSSV_N, raw);
-    LOSSI_FN(walk_on)(w, v, 0, soft, fine, raw, x, i, n);
+    LOSSI_FN(walk_on)(w, v, 0, soft, fine, raw, x, i, n, NULL, NULL);
     w->number = lossv_add(w->number, lossv_set(1));
 }
 
@@ -2733,13 +2773,12 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         }
         for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
             w.ones = w.lows = w.margins = w.rest = w.most_margins.high = w.most_margins.low = zero;
-            for (i = 0; along && fine < 2 && i < (fine ? 6u : 4u); i++)
-                lossv_store(in_turn + i * LOSSV_N, LOSSV_N, zero);
             w.turn = 0;
             if (soft) w.most_margins = sums[a].margins, w.most_rest = sums[a].rest;
             i = begin + a;
             if (along) {
                 w.from = own || keep ? kept : v.x + begin * LOSSV_N;
+                if (fine < 2) i = LOSSI_FN(walk_fours)(&w, &v, soft, fine, i, whole);
                 for (; i < whole; i += parts) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_N);
                 w.from = kept;
                 if (i < end) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_LANES(i));
