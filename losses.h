@@ -3300,7 +3300,7 @@ LOSSI_OP void LOSSI_FN(gradients_as)(const lossi_job *job, const lossv_group *g,
         LOSSI_FN(gradient)(job, g, 0, soft, simple, 0);
         return;
     }
-    for (l = 0; l < at->count; l++) {
+    for (l = at->count; l-- > 0;) { /* the last terms are the nearest */
         float *const y = at->grad + l * at->grad_step;
         if (g->on[l] > 0)
             LOSSI_FN(gradient)(job, g, 1, soft, simple, l);
