@@ -2572,12 +2572,30 @@ typedef struct lossv_walk {
     size_t begin;      /* number of its first */
 } lossv_walk;
 
+/* s (1 + t) = e to the next of the sums in turn, so that few additions wait for each other: those of number
+ * `turn` if that is below 4 (LOSSV_MANY), otherwise in memory, for registers are few. */
+LOSSI_OP void LOSSI_FN(add_in_turn)(lossv_walk *w, int fine, lossv s, lossv t, lossv e, size_t turn)
+{
+    float *const p = w->in_turn + w->turn;
+    float *const q = w->in_turn + 4 * LOSSV_N + w->turn % (2 * LOSSV_N);
+#if LOSSV_MANY
+    if (turn < 4) {
+        w->of_e[turn] = lossv_add(w->of_e[turn], fine ? s : e);
+        if (fine) w->of_st[turn % 2] = lossv_fma(s, t, w->of_st[turn % 2]);
+        return;
+    }
+#endif
+    (void)turn;
+    lossv_store(p, LOSSV_N, lossv_add(lossv_load_all(p), fine ? s : e));
+    if (fine) lossv_store(q, LOSSV_N, lossv_fma(s, t, lossv_load_all(q)));
+    w->turn = (w->turn + LOSSV_N) % (4 * LOSSV_N);
+}
+
 /* One block of a sweep, of n lanes: logits raw, and x, which is -inf at r.
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. Next to one
- * large term many small ones would be lost, each less than half an ulp. Along, blocks add to several sums in
- * turn (ones, rests), so that few additions wait for each other. */
+ * large term many small ones would be lost, each less than half an ulp. */
 LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, int soft, int fine,
-                                lossv raw, lossv x, size_t i, size_t n, lossv *ones, lossv *rests)
+                                lossv raw, lossv x, size_t i, size_t n, size_t turn)
 {
     const lossv zero = lossv_set(0);
     lossv s, t, e, low, sum, error;
@@ -2587,8 +2605,7 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
     t = lossv_exp_rest(x, w->base, &s, &low);
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
-        *ones = lossv_add(*ones, fine ? s : e);
-        if (fine) *rests = lossv_fma(s, t, *rests);
+        LOSSI_FN(add_in_turn)(w, fine, s, t, e, turn);
     } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
         sum = lossv_add(w->ones, e);
         error = lossv_sub(e, lossv_sub(sum, w->ones));
@@ -2642,42 +2659,33 @@ LOSSI_OP void LOSSI_FN(turns)(lossv_walk *w, int fine)
     w->ones = sum;
 }
 
-LOSSI_OP void LOSSI_FN(walk_block)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
-                                   size_t n, lossv *ones, lossv *rests)
+LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
+                                   size_t n, size_t turn)
 {
     const lossv raw = lossv_load(v->x + i * LOSSV_N, n, -LOSSI_INF);
     const lossv x = lossv_load_all(w->from + (i - w->begin) * LOSSV_N);
-    LOSSI_FN(walk_on)(w, v, 1, soft, fine, raw, x, i, n, ones, rests);
+    LOSSI_FN(walk_on)(w, v, 1, soft, fine, raw, x, i, n, turn);
 }
 
-LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
-                                   size_t n)
-{
-    float *const p = w->in_turn + w->turn;
-    float *const q = w->in_turn + 4 * LOSSV_N + w->turn % (2 * LOSSV_N);
-    lossv ones, rests;
-    if (fine < 2) ones = lossv_load_all(p);
-    if (fine == 1) rests = lossv_load_all(q);
-    LOSSI_FN(walk_block)(w, v, soft, fine, i, n, &ones, &rests);
-    if (fine < 2) lossv_store(p, LOSSV_N, ones);
-    if (fine == 1) lossv_store(q, LOSSV_N, rests);
-    w->turn = (w->turn + LOSSV_N) % (4 * LOSSV_N);
-}
-
-/* The first blocks of a group, up to `whole` but for the last few; returns the next. */
+/* Begins the sums in turn, and takes the first blocks up to `whole` in fours, the sums in registers
+ * (LOSSV_MANY); returns the next. */
 LOSSI_OP size_t LOSSI_FN(walk_fours)(lossv_walk *w, const lossv_view *v, int soft, int fine,
                                      size_t i, size_t whole)
 {
     lossv *const e = w->of_e, *const t = w->of_st;
     float *const p = w->in_turn, *const q = p + 4 * LOSSV_N;
     e[0] = e[1] = e[2] = e[3] = t[0] = t[1] = lossv_set(0);
-    if (LOSSV_MANY && whole >= i + 8) /* for fewer it does not pay */
-        for (; i + 3 < whole; i += 4) {
-            LOSSI_FN(walk_block)(w, v, soft, fine, i, LOSSV_N, e, t);
-            LOSSI_FN(walk_block)(w, v, soft, fine, i + 1, LOSSV_N, e + 1, t + 1);
-            LOSSI_FN(walk_block)(w, v, soft, fine, i + 2, LOSSV_N, e + 2, t);
-            LOSSI_FN(walk_block)(w, v, soft, fine, i + 3, LOSSV_N, e + 3, t + 1);
-        }
+#if LOSSV_MANY
+    if (whole < i + 8) whole = i; /* for fewer it does not pay */
+    for (; i + 3 < whole; i += 4) {
+        LOSSI_FN(walk_along)(w, v, soft, fine, i, LOSSV_N, 0);
+        LOSSI_FN(walk_along)(w, v, soft, fine, i + 1, LOSSV_N, 1);
+        LOSSI_FN(walk_along)(w, v, soft, fine, i + 2, LOSSV_N, 2);
+        LOSSI_FN(walk_along)(w, v, soft, fine, i + 3, LOSSV_N, 3);
+    }
+#else
+    (void)v, (void)soft, (void)whole;
+#endif
     lossv_store(p, LOSSV_N, e[0]);
     lossv_store(p + LOSSV_N, LOSSV_N, e[1]);
     lossv_store(p + 2 * LOSSV_N, LOSSV_N, e[2]);
@@ -2692,7 +2700,7 @@ LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft
     const lossv raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
     const lossv x = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), raw);
     if (w->kept != NULL) lossv_store(w->kept + (i - w->begin) * LOSSV_N, LOSSV_N, raw);
-    LOSSI_FN(walk_on)(w, v, 0, soft, fine, raw, x, i, n, NULL, NULL);
+    LOSSI_FN(walk_on)(w, v, 0, soft, fine, raw, x, i, n, 4);
     w->number = lossv_add(w->number, lossv_set(1));
 }
 
@@ -2779,9 +2787,10 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             if (along) {
                 w.from = own || keep ? kept : v.x + begin * LOSSV_N;
                 if (fine < 2) i = LOSSI_FN(walk_fours)(&w, &v, soft, fine, i, whole);
-                for (; i < whole; i += parts) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_N);
+                for (; i < whole; i += parts)
+                    LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_N, 4);
                 w.from = kept;
-                if (i < end) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_LANES(i));
+                if (i < end) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_LANES(i), 4);
             } else {
                 w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
                 w.number = LOSSI_FN(number)(0, begin - chunk);
@@ -3295,12 +3304,13 @@ LOSSI_OP void LOSSI_FN(gradients_as)(const lossi_job *job, const lossv_group *g,
                                      int soft, int simple)
 {
     const lossi_place *at = &g->at;
-    size_t l, i;
+    size_t n, i;
     if (!along) {
         LOSSI_FN(gradient)(job, g, 0, soft, simple, 0);
         return;
     }
-    for (l = at->count; l-- > 0;) { /* the last terms are the nearest */
+    for (n = at->count; n > 0; n--) { /* the last terms are the nearest */
+        const size_t l = n - 1;
         float *const y = at->grad + l * at->grad_step;
         if (g->on[l] > 0)
             LOSSI_FN(gradient)(job, g, 1, soft, simple, l);
@@ -4734,6 +4744,7 @@ static const lossi_kernels lossi_base = {
 #undef LOSSV_FUSED
 #undef LOSSV_INTS
 #undef LOSSV_LANE
+#undef LOSSV_MANY
 #undef LOSSV_MM
 #undef LOSSV_MZ
 #undef LOSSV_N
