@@ -47,7 +47,7 @@ def bodies():
         elif re.match(r'#else', bare): other[-1] = '#!' if re.search(r'lossr_(u8|quads)|\(__GNUC__\)', other[-1]) else bare
         elif re.match(r'#el', bare): other[-1] = bare
         elif re.match(r'#endif', bare): other.pop()
-        foreign = '#!' in other or any(re.search(r'_MSC_VER|LOSSI_X87|MVE|NEON|AVX|RVV|VSX|WASM|__clang__|lossr_part|LOSSV_FUSED$', o) and
+        foreign = '#!' in other or any(re.search(r'_MSC_VER|LOSSI_X87|MVE|NEON|AVX|RVV|VSX|WASM|__clang__|lossr_part|LOSSV_FUSED$|LOSSV_MANY', o) and
                       not o.startswith('#if !') and o != '#else' for o in other)
         inside = depth > 0 and not bare.startswith('#') and 'extern "C"' not in bare
         if inside and not foreign and number > 360 and not SOON.search(bare):
