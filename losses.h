@@ -1584,6 +1584,11 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define LOSSV_SUMS  1
 #endif
+#if LOSSV_N > 1
+#define LOSSV_PREFETCH(p) LOSSI_PREFETCH(p)
+#else
+#define LOSSV_PREFETCH(p) ((void)(p))
+#endif
 #define LOSSI_TILE \
     (LOSSI_FEW * LOSSV_N * LOSSI_BATCH) /* floats on the stack: rows of few classes */
 #define LOSSV_R (LOSSV_N / LOSSV_W)
@@ -4185,6 +4190,7 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
     size_t k = 0;
     if (at->q != NULL) {
         for (; k < n; k += LOSSV_N) {
+            LOSSV_PREFETCH(at->q + i + k + LOSSI_SOON);
             lossv_store(y->t + k, LOSSV_N, lossv_load(at->q + i + k, n - k, 0));
             lossv_store(y->on + k, LOSSV_N, lossv_live(n - k));
         }
@@ -4216,10 +4222,13 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
 {
     const lossv small = lossv_set(LOSSV_1_B);
     const float *const x = at->x + i;
+    const float *const soon = (at->grad != NULL ? at->grad : at->x) + i + LOSSI_SOON;
     size_t k;
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
         lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, t, e, rest;
+        LOSSV_PREFETCH(x + k + LOSSI_SOON);
+        LOSSV_PREFETCH(soon + k);
         t = lossv_max(lossv_set(-167 * LOSSV_LN2), lossv_nabs(d));
         t = lossv_exp_rest(t, lossv_set(40), &s, &rest);
         e = lossv_fma(s, t, s);
@@ -4751,6 +4760,7 @@ static const lossi_kernels lossi_base = {
 #undef LOSSV_ON
 #undef LOSSV_ONES
 #undef LOSSV_PLAIN
+#undef LOSSV_PREFETCH
 #undef LOSSV_R
 #undef LOSSV_STRIP
 #undef LOSSV_SUMS

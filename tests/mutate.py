@@ -26,7 +26,7 @@ SLOW = (FEW, (*FEW, '-DLOSSES_NO_SIMD', ASAN), (*FEW, '-DLOSSES_FILE="none.h"', 
 OUT = 'build/mutate'
 APART = ['-g1', '-DLOSSI_FORCE=static __attribute__((unused))']  # compiles in a third of the time
 FITS = [sys.executable, 'coefficients.py']
-SOON = re.compile(r'LOSSI_PREFETCH|LOSSI_PARALLEL|\bsoon(_\w+)?\b')
+SOON = re.compile(r'LOSS[IV]_PREFETCH|LOSSI_PARALLEL|\bsoon(_\w+)?\b')
 lines = open('../losses.h').read().split('\n')
 SWAPS = {'<': ('<=', '>='), '<=': ('<', '>'), '>': ('>=', '<='), '>=': ('>', '<'), '==': ('!=', ), '!=': ('==', ),
          '+': ('-', ), '-': ('+', ), '*': ('/', ), '/': ('*', ), '&&': ('||', ), '||': ('&&', ), '%': ('/', ),
