@@ -2558,6 +2558,8 @@ LOSSI_OP lossv LOSSI_FN(integers)(losses_targets y, size_t i)
 {
     if (y.type == LOSSI_U8) return lossv_u8((const uint8_t *)y.data + i);
     if (y.type == LOSSI_I32) return lossv_i32((const int32_t *)y.data + i);
+    LOSSV_PREFETCH((const int64_t *)y.data + i + LOSSI_SOON);
+    LOSSV_PREFETCH((const int64_t *)y.data + i + LOSSI_SOON + LOSSV_N / 2);
     return lossv_i64((const int64_t *)y.data + i);
 }
 
