@@ -1255,6 +1255,7 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
 #define lossr_bits(a)               _mm512_castps_si512(a)
 #define lossr_float(u)              _mm512_castsi512_ps(u)
 #define lossr_and(u, v)             _mm512_and_si512(u, v)
+#define lossr_or(u, v)              _mm512_or_si512(u, v)
 #define lossr_lt(a, b)              _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
 #define lossr_eq(a, b)              _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
 #define lossr_if(mask, x, y)        _mm512_mask_blend_ps(mask, y, x)
@@ -1294,6 +1295,7 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
 #define lossr_bits(a)        _mm256_castps_si256(a)
 #define lossr_float(u)       _mm256_castsi256_ps(u)
 #define lossr_and(u, v)      _mm256_and_si256(u, v)
+#define lossr_or(u, v)       _mm256_or_si256(u, v)
 #define lossr_lt(a, b)       _mm256_cmp_ps(a, b, _CMP_LT_OQ)
 #define lossr_eq(a, b)       _mm256_cmp_ps(a, b, _CMP_EQ_OQ)
 #define lossr_if(mask, x, y) _mm256_blendv_ps(y, x, mask)
@@ -1329,6 +1331,7 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
 #define lossr_bits(a)        _mm_castps_si128(a)
 #define lossr_float(u)       _mm_castsi128_ps(u)
 #define lossr_and(u, v)      _mm_and_si128(u, v)
+#define lossr_or(u, v)       _mm_or_si128(u, v)
 #define lossr_lt(a, b)       _mm_cmplt_ps(a, b)
 #define lossr_eq(a, b)       _mm_cmpeq_ps(a, b)
 #define lossr_if(mask, x, y) _mm_or_ps(_mm_and_ps(mask, x), _mm_andnot_ps(mask, y))
@@ -1474,6 +1477,7 @@ typedef float LOSSI_FN(unaligned);
 #define lossr_min(a, b)       lossr_if((a) < (b), a, b)
 #define lossr_max(a, b)       lossr_if((a) > (b), a, b)
 #define lossr_masked(a, u)    lossr_float(lossr_bits(a) & (u))
+#define lossr_marked(a, u)    lossr_float(lossr_bits(a) | (u))
 #define lossr_shifted(a)      lossr_float(lossr_bits(a) << 23)
 #define lossr_steps(a, magic) lossr_convert(lossr_bits(a) - lossr_bits(magic))
 #define LOSSV_ABOVE(a)        (lossr_bits(a) - 0x3f400000u + 0x40000000u)
@@ -1494,6 +1498,7 @@ typedef float LOSSI_FN(unaligned);
 #define lossr_bits(a)       vreinterpretq_u32_f32(a)
 #define lossr_float(u)      vreinterpretq_f32_u32(u)
 #define lossr_masked(a, u)  lossr_float(vandq_u32(lossr_bits(a), vdupq_n_u32(u)))
+#define lossr_marked(a, u)  lossr_float(vorrq_u32(lossr_bits(a), vdupq_n_u32(u)))
 #define lossr_shifted(a)    lossr_float(vshlq_n_u32(lossr_bits(a), 23))
 #define LOSSV_ABOVE(a)      vsubq_u32(lossr_bits(a), vdupq_n_u32(0x3f400000u - 0x40000000u))
 #define LOSSV_POWER(a)      vreinterpretq_s32_u32(vshrq_n_u32(LOSSV_ABOVE(a), 23))
@@ -1533,6 +1538,7 @@ typedef float LOSSI_FN(unaligned);
 #endif
 #define LOSSV_INT(u)       LOSSV_MM(set1_epi32)((int)(u))
 #define lossr_masked(a, u) lossr_float(lossr_and(lossr_bits(a), LOSSV_INT(u)))
+#define lossr_marked(a, u) lossr_float(lossr_or(lossr_bits(a), LOSSV_INT(u)))
 #define lossr_convert(u)   LOSSV_MZ(cvtepi32_ps, (LOSSV_ON u))
 #define lossr_i32(p)       lossr_convert(LOSSV_INTS(p))
 #define lossr_min(a, b)    LOSSV_MZ(min_ps, (LOSSV_ON a, b))
@@ -1852,10 +1858,7 @@ LOSSI_OP lossv lossv_greater(lossv a, lossv b) { LOSSV_EACH(lossr_greater(a.r[i]
 LOSSI_OP lossv lossv_min(lossv a, lossv b) { LOSSV_EACH(lossr_min(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_max(lossv a, lossv b) { LOSSV_EACH(lossr_max(a.r[i], b.r[i])); }
 LOSSI_OP lossv lossv_abs(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0x7fffffffu)); }
-LOSSI_OP lossv lossv_nabs(lossv a)
-{
-    LOSSV_EACH(lossr_sub(lossr_set(0), lossr_masked(a.r[i], 0x7fffffffu)));
-}
+LOSSI_OP lossv lossv_nabs(lossv a) { LOSSV_EACH(lossr_marked(a.r[i], 0x80000000u)); }
 LOSSI_OP lossv lossv_top(lossv a) { LOSSV_EACH(lossr_masked(a.r[i], 0xfffff000u)); }
 LOSSI_OP lossv lossv_if_lt(lossv a, lossv b, lossv x, lossv z)
 {
@@ -1994,6 +1997,7 @@ LOSSI_OP void lossv_turn_out(float *to, size_t row, const float *from, size_t st
 #define lossv_view       LOSSI_FN(view)
 #define lossv_walk       LOSSI_FN(walk)
 #define lossv_strip      LOSSI_FN(strip)
+#define lossv_totals     LOSSI_FN(totals)
 #define lossv_weights    LOSSI_FN(weights)
 #endif
 
@@ -2237,19 +2241,14 @@ LOSSI_OP lossv LOSSI_FN(focus)(lossv_pair s, float gamma)
     return LOSSI_FN(power)(s, gamma);
 }
 
-/* (a.high + a.low) / (1 + e.high + e.low) as a pair; inverse = 1 / (1 + e); unit: e <= 1. */
-LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair e, lossv inverse, int unit)
+/* a / b, pairs; inverse = 1 / b.high */
+LOSSI_OP lossv_pair LOSSI_FN(divide)(lossv_pair a, lossv_pair b, lossv inverse)
 {
     lossv_pair y;
-    lossv error, b = lossv_add(lossv_set(1), e.high), rest;
-    if (unit)
-        error = lossv_sub(e.high, lossv_sub(b, lossv_set(1)));
-    else
-        b = lossv_two_sum(lossv_set(1), e.high, &error);
+    lossv rest;
     y.high = lossv_mul(a.high, inverse);
-    rest = lossv_add(lossv_rest(a.high, y.high, b), a.low);
-    rest = lossv_fnma(y.high, lossv_add(error, e.low), rest);
-    y.low = lossv_mul(rest, inverse);
+    rest = lossv_add(lossv_rest(a.high, y.high, b.high), a.low);
+    y.low = lossv_mul(lossv_fnma(y.high, b.low, rest), inverse);
     return y;
 }
 
@@ -3179,10 +3178,12 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
     lag = lossv_fnma(x_z, half, lossv_mul(g->m.x, half));
     lag = lossv_mul(A, lossv_if_eq(A, zero, lossv_min(lossv_set(FLT_MAX), lag), lag));
     if (focal) {
-        lossv_pair s;                                                            /* times B */
+        lossv_pair s, sum;                                                       /* B s, 1 + S */
         lossv P, ratio = lossv_div(l_r, lossv_if_eq(S.high, zero, one, S.high)); /* p_t l / s */
         ratio = lossv_if_eq(S.high, zero, one, ratio);
-        s = LOSSI_FN(divide)(scaled, S, inverse, 0);
+        sum.high = lossv_two_sum(one, S.high, &sum.low);
+        sum.low = lossv_add(sum.low, S.low);
+        s = LOSSI_FN(divide)(scaled, sum, inverse);
         s.high = lossv_if_eq(leads, one, s.high, lossv_set(LOSSV_B)); /* s = 1 far behind */
         s.low = lossv_if_eq(leads, one, s.low, zero);
         P = LOSSI_FN(focus)(s, job->gamma);
@@ -4150,7 +4151,8 @@ LOSSI_KERNEL void LOSSI_FN(softmax)(lossi_job *job)
 typedef struct lossv_elements {
     lossv t, on;        /* target, and 1 or 0 where ignored */
     lossv sign, z;      /* 1 - 2t of a hard target, otherwise 1; sign * x */
-    lossv e, inverse;   /* e, 1 / (1 + e) */
+    lossv e, b;         /* e, 1 + e */
+    lossv inverse;      /* 1 / b */
     lossv small;        /* B s(-|z|) */
     lossv wrong, right; /* B s(z), B s(-z) */
 } lossv_elements;
@@ -4171,7 +4173,6 @@ LOSSI_OP lossv LOSSI_FN(log1p_unit)(lossv e)
 typedef struct lossv_strip {
     float high[LOSSV_STRIP], low[LOSSV_STRIP]; /* B e */
     float log[LOSSV_STRIP];                    /* log(1 + e) */
-    float power[LOSSV_STRIP];                  /* focal: B m^gamma */
     float t[LOSSV_STRIP], on[LOSSV_STRIP];     /* on: where some may be off */
 } lossv_strip;
 
@@ -4262,7 +4263,8 @@ LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, s
         y.z = lossv_mul(y.sign, y.z);
     }
     y.e = lossv_mul(high, lossv_set(LOSSV_1_B));
-    y.inverse = lossv_div(one, lossv_fma(high, lossv_set(LOSSV_1_B), one));
+    y.b = lossv_fma(high, lossv_set(LOSSV_1_B), one);
+    y.inverse = lossv_div(one, y.b);
     y.small = lossv_mul(high, y.inverse);
     large = lossv_mul(y.inverse, lossv_set(LOSSV_B));
     y.wrong = lossv_if_lt(y.z, zero, y.small, large);
@@ -4287,7 +4289,8 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
     if (hard) {
         c = even ? one : lossv_if_eq(y->t, zero, w, wb);
         *slope = lossv_mul(lossv_if_lt(y->z, zero, y->small, y->inverse), lossv_mul(c, u));
-        *slope = lossv_mul(*slope, lossv_mul(y->sign, lossv_if_lt(y->z, zero, unit, one)));
+        *slope = lossv_mul(*slope, y->sign);
+        *slope = lossv_if_lt(y->z, zero, lossv_mul(*slope, unit), *slope);
         sp = lossv_add(log, lossv_max(y->z, zero));
         if (even) return sp;
         l = LOSSI_FN(times)(c, sp);
@@ -4308,15 +4311,23 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
     return lossv_if_lt(sp, lossv_set(LOSSI_TINY), c, l);
 }
 
+/* 1 + e as a pair; low: of B e */
+LOSSI_OP lossv_pair LOSSI_FN(sum_of)(const lossv_elements *y, lossv low)
+{
+    lossv_pair b;
+    b.high = y->b;
+    b.low = lossv_sub(y->e, lossv_sub(y->b, lossv_set(1)));
+    b.low = lossv_fma(low, lossv_set(LOSSV_1_B), b.low);
+    return b;
+}
+
 /* B m^gamma of a block; low: of B e. Identity: m = M / (1 + e); for a hard target M is e for z < 0 and 1
  * otherwise; for a soft one c1 + c2 e, with c1, c2 = t, 1-t for x < 0 and 1-t, t otherwise. */
 LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, lossv high, lossv low, float gamma,
                                       int hard)
 {
     const lossv zero = lossv_set(0), big = lossv_set(LOSSV_B);
-    lossv_pair M, e;
-    e.high = y->e;
-    e.low = lossv_mul(low, lossv_set(LOSSV_1_B));
+    lossv_pair M;
     if (hard) {
         M.high = lossv_if_lt(y->z, zero, high, big);
         M.low = lossv_if_lt(y->z, zero, low, zero);
@@ -4330,19 +4341,18 @@ LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, lossv high, lossv
         M.low = lossv_fma(c2, low, M.low);
         M.low = lossv_fma(n_low, lossv_if_lt(y->z, zero, high, big), M.low);
     }
-    return LOSSI_FN(focus)(LOSSI_FN(divide)(M, e, y->inverse, 1), gamma);
+    return LOSSI_FN(focus)(LOSSI_FN(divide)(M, LOSSI_FN(sum_of)(y, low), y->inverse), gamma);
 }
 
-/* Sigmoid focal of a block, P = B m^gamma; *slope is its gradient times u. Identity: m^(gamma-1) p (1-p) =
+/* Sigmoid focal of a block, P = B m^gamma, with weight and other for targets of 1 and 0; *slope is its gradient times u. Identity: m^(gamma-1) p (1-p) =
  * m^gamma v, v = p (1-p) / m = s(-|x|) / M, and for a hard target 1 - m. */
 LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, lossv low, lossv log,
-                                       lossv P, float alpha, float gamma, lossv u, int hard,
-                                       lossv *slope)
+                                       lossv P, lossv weight, lossv other, float gamma, lossv u,
+                                       int hard, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
-    const lossv negative = lossv_sub(one, y->t), weight = lossv_set(alpha < 0 ? 1 : alpha);
-    const lossv other = lossv_set(alpha < 0 ? 1 : 1 - alpha), g = lossv_set(gamma);
-    lossv_pair p, e;
+    const lossv negative = lossv_sub(one, y->t), g = lossv_set(gamma);
+    lossv_pair p;
     lossv a, c, bce, v, far; /* c = a u, with the sign of a hard target */
     if (hard) {
         const lossv q = lossv_mul(y->e, y->inverse); /* s(-|z|) */
@@ -4357,11 +4367,9 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
                     c2 = lossv_if_lt(y->z, zero, negative, y->t);
         const lossv M = lossv_once(c2, y->e, c1);
         bce = lossv_once(c1, lossv_if_eq(c1, zero, zero, lossv_abs(y->z)), log); /* t + (1-t) = 1 */
-        e.high = y->e;
-        e.low = lossv_mul(low, small);
         p.high = lossv_if_lt(y->z, zero, high, lossv_set(LOSSV_B));
         p.low = lossv_if_lt(y->z, zero, low, zero);
-        p = LOSSI_FN(divide)(p, e, y->inverse, 1);
+        p = LOSSI_FN(divide)(p, LOSSI_FN(sum_of)(y, low), y->inverse);
         v = lossv_div(lossv_mul(y->small, small), M); /* s(-|x|) / M */
         v = lossv_if_eq(c1, zero, y->inverse, v);
         v = lossv_mul(lossv_mul(g, v), lossv_fnma(lossv_set(2), y->t, one));
@@ -4369,7 +4377,7 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
         p.high = lossv_fma(p.low, small, p.high);
         v = lossv_once(v, lossv_if_eq(v, zero, lossv_min(lossv_set(FLT_MAX), bce), bce), p.high);
         far = lossv_if_eq(c1, zero, bce, one);
-        a = alpha < 0 ? one : lossv_fma(y->t, weight, lossv_mul(negative, other));
+        a = lossv_fma(y->t, weight, lossv_mul(negative, other));
         c = lossv_mul(a, u);
     }
     *slope = lossv_mul(lossv_mul(lossv_mul(P, v), c), small);
@@ -4381,9 +4389,9 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
         *slope = lossv_if_lt(far, lossv_set(LOSSI_TINY), v, *slope);
     }
     /* 1 / B after the product where that is small, before it where it is large */
-    v = lossv_if_lt(bce, one, one, small);
-    P = LOSSI_FN(times)(lossv_mul(lossv_mul(P, v), a), bce);
-    return lossv_mul(P, lossv_if_lt(bce, one, small, one));
+    P = lossv_if_lt(bce, one, P, lossv_mul(P, small));
+    P = LOSSI_FN(times)(lossv_mul(P, a), bce);
+    return lossv_if_lt(bce, one, lossv_mul(P, small), P);
 }
 
 /* The weights of n elements of rows, the first of class c, and of a block more.
@@ -4420,12 +4428,17 @@ LOSSI_OP lossv LOSSI_FN(weights_at)(const float *weight, const lossi_place *at, 
     return at->step == 1 ? lossv_load_all(lanes) : lossv_set(weight[at->plane]);
 }
 
-/* A strip of a sigmoid loss, n elements from number i on, whose losses are added to total, or to large
- * what a float might not hold. plain: hard targets that all count, whole blocks, and no option. */
+/* What a sigmoid loss adds to: total, or large what a float might not hold. */
+typedef struct lossv_totals {
+    lossv_pair total[LOSSV_SUMS];
+    lossi_sum large;
+} lossv_totals;
+
+/* A strip of a sigmoid loss, n elements from number i on. focal: 2 for gamma = 2. plain: hard targets that all
+ * count, whole blocks, and no option. */
 LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *at,
-                                      lossv_strip *strip, lossv_weights *weights, float *grad,
-                                      size_t i, size_t n, int focal, int plain, lossv_pair *total,
-                                      lossi_sum *large)
+                                      lossv_strip *strip, lossv_weights *weights, size_t i,
+                                      size_t n, int focal, int plain, lossv_totals *sums)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
@@ -4434,17 +4447,13 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
     const float *const positive = plain ? NULL : job->positive;
     const float *const upstream = plain ? NULL : job->upstream;
     const int even = weight == NULL && positive == NULL;
-    const float gamma = job->gamma, alpha = job->alpha, factor = job->factor;
+    const float gamma = focal == 2 ? 2.f : job->gamma, alpha = job->alpha, factor = job->factor;
+    const lossv a1 = lossv_set(alpha < 0 ? 1 : alpha), a0 = lossv_set(alpha < 0 ? 1 : 1 - alpha);
     const size_t classes = job->shape.classes;
+    float *const grad = at->grad;
     size_t k, from, to, a, c = (at->plane + i) % classes;
     LOSSI_FN(strip_at)(strip, job, at, i, n, focal ? 1 + (gamma > 2) : 0, 1, some);
     if (classes > LOSSV_STRIP && !plain) LOSSI_FN(weigh)(job, at, weights, c, n), c = 0;
-    for (k = 0; k < n && focal; k += LOSSV_N) {
-        const lossv_elements y =
-            LOSSI_FN(elements_at)(at, i + k, some ? n - k : LOSSV_N, strip, k, hard, some);
-        const lossv high = lossv_load_all(strip->high + k), low = lossv_load_all(strip->low + k);
-        lossv_store(strip->power + k, LOSSV_N, LOSSI_FN(focal_factor)(&y, high, low, gamma, hard));
-    }
     for (from = 0; from < n; from = to) {
         lossv part[LOSSV_SUMS];
         int much = 0;
@@ -4459,10 +4468,9 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
                                              : lossv_set(factor);
             lossv slope, l;
             if (focal) {
-                const lossv power = lossv_load_all(strip->power + k);
                 const lossv low = lossv_load_all(strip->low + k);
-                l = LOSSI_FN(sigmoid_focal)(&y, high, low, log, power, alpha, gamma, u, hard,
-                                            &slope);
+                const lossv P = LOSSI_FN(focal_factor)(&y, high, low, gamma, hard);
+                l = LOSSI_FN(sigmoid_focal)(&y, high, low, log, P, a1, a0, gamma, u, hard, &slope);
             } else {
                 const lossv w = LOSSI_FN(weights_at)(weight, at, weights->of_class + c + k);
                 const lossv b = LOSSI_FN(weights_at)(positive, at, weights->positive + c + k);
@@ -4476,41 +4484,88 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
             lossv_store(strip->log + k, LOSSV_N, l);
             if (!plain && at->loss != NULL) lossv_store(at->loss + i + k, m, l);
             if (grad == NULL) continue;
-            if (!plain && job->accumulate) slope = lossv_add(lossv_load(grad + k, m, 0), slope);
-            lossv_store(grad + k, m, slope);
+            if (!plain && job->accumulate) slope = lossv_add(lossv_load(grad + i + k, m, 0), slope);
+            lossv_store(grad + i + k, m, slope);
         }
         for (a = 0; a < LOSSV_SUMS; a++) much |= lossv_any_lt(lossv_set(1.2089258e24f), part[a]);
         if (much) { /* 2^80: a float might not hold the sum */
-            for (k = from; k < to; k++) lossi_add(large, (losses_wide)strip->log[k]);
+            for (k = from; k < to; k++) lossi_add(&sums->large, (losses_wide)strip->log[k]);
             for (a = 0; a < LOSSV_SUMS; a++) part[a] = zero;
         }
-        for (a = 0; a < LOSSV_SUMS; a++) lossv_accumulate(total + a, part[a]);
+        for (a = 0; a < LOSSV_SUMS; a++) lossv_accumulate(sums->total + a, part[a]);
     }
 }
 
-/* One plane of a sigmoid loss, or (step 1) rows of classes: adds its losses to total, or to large what a
- * float might not hold. */
-LOSSI_OP void LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, int focal,
-                                lossv_pair *total, lossi_sum *large)
+/* Elements [from, to) of a plane of a sigmoid loss, or (step 1) of rows of classes */
+LOSSI_OP void LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, size_t from, size_t to,
+                                int focal, int plain, lossv_totals *sums)
 {
-    const int plain = at->q == NULL && !job->ignored && !job->accumulate && at->loss == NULL &&
-                      job->weight == NULL && job->positive == NULL && job->upstream == NULL;
     const size_t classes = job->shape.classes;
     lossv_strip strip;
     lossv_weights weights;
-    size_t i;
-    strip.on[0] = strip.low[0] = strip.power[0] = 0; /* for gcc */
-    weights.of_class[0] = weights.positive[0] = 1;   /* where one of them is NULL */
-    if (classes <= LOSSV_STRIP)
+    strip.on[0] = strip.low[0] = 0;                /* for gcc */
+    weights.of_class[0] = weights.positive[0] = 1; /* where one of them is NULL */
+    if (classes <= LOSSV_STRIP && !plain)
         LOSSI_FN(weigh)(job, at, &weights, 0, classes + lossi_least(at->count, LOSSV_STRIP));
-    for (i = 0; i < at->count; i += LOSSV_STRIP) {
-        const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
-        float *const grad = at->grad != NULL ? at->grad + i : NULL;
-        if (plain && n % LOSSV_N == 0)
-            LOSSI_FN(sigmoid_strip)(job, at, &strip, &weights, grad, i, n, focal, 1, total, large);
-        else
-            LOSSI_FN(sigmoid_strip)(job, at, &strip, &weights, grad, i, n, focal, 0, total, large);
+    for (; from < to; from += LOSSV_STRIP) {
+        const size_t n = lossi_least(to - from, LOSSV_STRIP);
+        LOSSI_FN(sigmoid_strip)(job, at, &strip, &weights, from, n, focal, plain, sums);
     }
+}
+
+/* Each apart, for the registers: the first n elements, or those from number n on */
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(any_binary)(const lossi_job *job, const lossi_place *at,
+                                                   size_t n, lossv_totals *sums)
+{
+    LOSSI_FN(sigmoid)(job, at, n, at->count, 0, 0, sums);
+}
+
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(any_focal)(const lossi_job *job, const lossi_place *at,
+                                                  size_t n, lossv_totals *sums)
+{
+    LOSSI_FN(sigmoid)(job, at, n, at->count, 1, 0, sums);
+}
+
+#if LOSSV_N > 1
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(plain_binary)(const lossi_job *job, const lossi_place *at,
+                                                     size_t n, lossv_totals *sums)
+{
+    LOSSI_FN(sigmoid)(job, at, 0, n, 0, 1, sums);
+}
+
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(plain_focal)(const lossi_job *job, const lossi_place *at,
+                                                    size_t n, lossv_totals *sums)
+{
+    LOSSI_FN(sigmoid)(job, at, 0, n, 1, 1, sums);
+}
+
+LOSSI_KERNEL LOSSI_APART void LOSSI_FN(plain_focal_2)(const lossi_job *job, const lossi_place *at,
+                                                      size_t n, lossv_totals *sums)
+{
+    LOSSI_FN(sigmoid)(job, at, 0, n, 2, 1, sums);
+}
+#endif
+
+/* How many elements of a place are done for being plain: whole strips, for the same sums with an option */
+LOSSI_OP size_t LOSSI_FN(plain_part)(const lossi_job *job, const lossi_place *at, int focal,
+                                     lossv_totals *sums)
+{
+    size_t n = 0;
+#if LOSSV_N > 1
+    if (at->q != NULL || job->ignored || job->accumulate || at->loss != NULL ||
+        job->weight != NULL || job->positive != NULL || job->upstream != NULL)
+        return 0;
+    n = at->count % LOSSV_N == 0 ? at->count : at->count - at->count % LOSSV_STRIP;
+    if (!focal)
+        LOSSI_FN(plain_binary)(job, at, n, sums);
+    else if (job->gamma == 2)
+        LOSSI_FN(plain_focal_2)(job, at, n, sums);
+    else
+        LOSSI_FN(plain_focal)(job, at, n, sums);
+#else
+    (void)job, (void)at, (void)focal, (void)sums;
+#endif
+    return n;
 }
 
 /* B p (1-p); of a hard target the sign remembers it, and B stands for what does not count */
@@ -4538,14 +4593,14 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
         for (k = from; k < to; k += LOSSV_N) {
             const size_t m = some ? n - k : LOSSV_N;
             const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
-            lossv right = lossv_mul(y.t, hard ? y.right : y.wrong), wrong = y.wrong;
+            lossv right = hard ? y.right : y.wrong, wrong = y.wrong;
             if (!hard) wrong = lossv_fma(y.t, y.right, lossv_mul(lossv_sub(one, y.t), y.wrong));
             if (some) {
                 right = lossv_if_eq(y.on, one, right, zero);
                 wrong = lossv_if_eq(y.on, one, wrong, zero);
             }
             a = k / LOSSV_N % LOSSV_SUMS;
-            I_part[a] = lossv_add(I_part[a], right);
+            I_part[a] = lossv_fma(y.t, right, I_part[a]);
             V_part[a] = lossv_add(V_part[a], wrong);
             if (bump != NULL) lossv_store(bump + k, m, LOSSI_FN(bump)(&y, some));
         }
@@ -4629,11 +4684,13 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
 {
     losses_shape s = job->shape;
     const int row = s.positions == 1 && s.class_stride == 1;
-    size_t i, plane, m, n, c, count;
-    lossv_pair total[LOSSV_SUMS];
-    lossi_sum large = {0, 0}, sum;
+    const int focal = job->loss == LOSSI_SIGMOID_FOCAL;
+    size_t i, plane, m, n, c, count, whole;
+    lossv_totals sums;
+    lossi_sum sum;
     if (job->from >= job->to) return;
-    for (n = 0; n < LOSSV_SUMS; n++) total[n].high = total[n].low = lossv_set(0);
+    sums.large.high = sums.large.low = 0;
+    for (n = 0; n < LOSSV_SUMS; n++) sums.total[n].high = sums.total[n].low = lossv_set(0);
     if (row) {
         s.positions = s.classes;
         s.classes = 1;
@@ -4650,11 +4707,13 @@ LOSSI_KERNEL void LOSSI_FN(planes)(lossi_job *job)
         at = lossi_at(job, k, row && job->shape.classes > 1 ? 1 : 0, count, i, NULL);
         at.plane = row ? m % job->shape.classes : c;
         if (job->losses != NULL) at.loss = job->losses + i;
-        LOSSI_FN(sigmoid)(job, &at, job->loss == LOSSI_SIGMOID_FOCAL, total, &large);
+        whole = LOSSI_FN(plain_part)(job, &at, focal, &sums);
+        if (whole < count)
+            (focal ? LOSSI_FN(any_focal) : LOSSI_FN(any_binary))(job, &at, whole, &sums);
         if (++c == s.classes) c = 0, n++;
     }
-    sum = LOSSI_FN(sum)(total);
-    lossi_merge(&sum, &large); /* its low part is finite */
+    sum = LOSSI_FN(sum)(sums.total);
+    lossi_merge(&sum, &sums.large); /* its low part is finite */
     lossi_add(&job->sum, sum.high);
     if (lossi_finite(sum.low)) lossi_add(&job->sum, sum.low);
 }
@@ -4791,11 +4850,13 @@ static const lossi_kernels lossi_base = {
 #undef lossr_load_part
 #undef lossr_lt
 #undef lossr_mantissa
+#undef lossr_marked
 #undef lossr_masked
 #undef lossr_max
 #undef lossr_min
 #undef lossr_mul
 #undef lossr_opaque
+#undef lossr_or
 #undef lossr_part
 #undef lossr_put_quads
 #undef lossr_quads
@@ -5046,9 +5107,10 @@ static size_t lossi_scan_run(losses_targets targets, int64_t ignore, size_t firs
     if (targets.type == LOSSI_U8 && highest == 1) {
         const uint8_t *p = (const uint8_t *)targets.data;
         if (ignore < 0 || ignore > 255) {
-            while (first + n - i >= 16 &&
-                   ((lossi_eight(p + i) | lossi_eight(p + i + 8)) & ~every) == 0)
-                i += 16;
+            for (; first + n - i >= 32; i += 32) {
+                const uint64_t u = lossi_eight(p + i) | lossi_eight(p + i + 8);
+                if (((u | lossi_eight(p + i + 16) | lossi_eight(p + i + 24)) & ~every) != 0) break;
+            }
         } else {
             for (; first + n - i >= 8; i += 8) {
                 const uint64_t u = lossi_eight(p + i);
