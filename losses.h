@@ -14,10 +14,12 @@
  *   LOSSES_API             decorates each declaration, e.g. for a DLL
  *   LOSSES_NO_SIMD         plain C, one number at a time: smallest, needs no CPU test
  *   LOSSES_NO_REFERENCE    leaves the double reference out, and with it the only use of libm (-lm)
- *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE, and no partial results)
+ *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE, and no partial results):
+ *                          in every file, for the structs differ, or the linker will not find the calls
  *   LOSSES_OPENMP          large calls use the cores, through OpenMP (-fopenmp); else no thread is started
- *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"; without it such a
- *                          file stays with one instruction set, e.g. SSE2, and has its bits
+ *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"; without it, and
+ *                          without a losses.h beside it, such a file stays with one instruction set, e.g.
+ *                          SSE2, and has its bits
  *
  * The same bits: builds of one class give the same results to the last bit, on every CPU, from every
  * compiler, at every optimisation level.
@@ -27,8 +29,8 @@
  *   plain           SSE2, WebAssembly and any other CPU: "sse2", "wasm", "scalar"
  *   LOSSES_NO_SIMD  a class of its own, though "scalar" too; with LOSSES_NO_DOUBLE another
  * The number of threads makes no difference to them, nor does LOSSES_OPENMP.
- * Under -Ofast and -ffast-math finite input gets right results, though clang's may be of no class; a program
- * that is linked with them takes denormal numbers for 0 throughout.
+ * Under -Ofast and -ffast-math finite input gets right results, though clang's may be of no class (nor those of
+ * its -ffp-contract=fast); a program that is linked with them takes denormal numbers for 0 throughout.
  *
  * Contents:
  *   PART 1  INTERFACE   what you call, documented           every includer
@@ -113,6 +115,16 @@
 #if defined(LOSSES_NO_DOUBLE) && !defined(LOSSES_NO_REFERENCE)
 #define LOSSES_NO_REFERENCE
 #endif
+#ifdef LOSSES_NO_DOUBLE /* with other structs: not to be linked with a file that has double */
+#define losses_log_softmax          losses_log_softmax_no_double
+#define losses_log_softmax_gradient losses_log_softmax_gradient_no_double
+#define losses_nll                  losses_nll_no_double
+#define losses_cross_entropy        losses_cross_entropy_no_double
+#define losses_focal                losses_focal_no_double
+#define losses_binary_cross_entropy losses_binary_cross_entropy_no_double
+#define losses_sigmoid_focal        losses_sigmoid_focal_no_double
+#define losses_dice                 losses_dice_no_double
+#endif
 #ifndef LOSSES_API
 #if !defined(LOSSES_STATIC)
 #define LOSSES_API extern
@@ -164,29 +176,33 @@ typedef struct losses_targets {
 
 LOSSES_INLINE losses_targets losses_u8(const uint8_t *values)
 {
-    losses_targets targets = {NULL, 1};
+    losses_targets targets;
     targets.data = values;
+    targets.type = 1;
     return targets;
 }
 
 LOSSES_INLINE losses_targets losses_i32(const int32_t *values)
 {
-    losses_targets targets = {NULL, 2};
+    losses_targets targets;
     targets.data = values;
+    targets.type = 2;
     return targets;
 }
 
 LOSSES_INLINE losses_targets losses_i64(const int64_t *values)
 {
-    losses_targets targets = {NULL, 3};
+    losses_targets targets;
     targets.data = values;
+    targets.type = 3;
     return targets;
 }
 
 LOSSES_INLINE losses_targets losses_f32(const float *values)
 {
-    losses_targets targets = {NULL, 4};
+    losses_targets targets;
     targets.data = values;
+    targets.type = 4;
     return targets;
 }
 
@@ -475,8 +491,8 @@ LOSSES_API losses_status losses_partial_report(losses_report *report, const loss
 /* --- the same in double, plain and slow: the specification --------------------------------------
  * Float targets, weights, upstream and log_sum_exp stay float. Within 100 * 2^-53 of the exact result
  * (of the largest term where terms cancel) for logits that are floats; for other doubles the rounding of
- * x_j - x_r adds max |x_j - x_r| * 2^-53, in the focal losses times gamma. The default eps is the double
- * 1e-6. Uses exp, log1p and pow of libm. */
+ * x_j - x_r adds max |x_j - x_r| * 2^-53, in the focal losses times gamma; these have 2 gamma * 2^-53 more of
+ * gamma above 10. The default eps is the double 1e-6. Uses exp, log1p and pow of libm, which may set errno. */
 LOSSES_API losses_status losses_reference_log_softmax(double *log_probabilities,
                                                       const double *logits, losses_shape shape);
 LOSSES_API losses_status losses_reference_log_softmax_gradient(double *grad, const double *upstream,
@@ -574,7 +590,9 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_AGAIN 0
 #endif
 #endif
-#if (defined(__i386__) && !defined(__SSE2_MATH__)) || defined(__m68k__)
+#if (defined(__i386__) && !defined(__SSE2_MATH__)) || defined(__m68k__) || \
+    (defined(__GNUC__) && !defined(__clang__) && \
+     (__FLT_EVAL_METHOD__ == 2 || __FLT_EVAL_METHOD__ == -1)) /* gcc -mfpmath=387, both */
 #define LOSSI_X87 1 /* results have more bits than their type until they are stored */
 #else
 #define LOSSI_X87 0
@@ -642,8 +660,8 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 
 #if defined(__GNUC__)
 #define LOSSI_ISA(features) __attribute__((target(features)))
-#if defined(LOSSI_FORCE)                  /* for tests that instrument the code */
-#elif LOSSI_X87 || !defined(__OPTIMIZE__) /* the code would be large */
+#if defined(LOSSI_FORCE) /* for tests that instrument the code */
+#elif (LOSSI_X87 && !defined(__x86_64__)) || !defined(__OPTIMIZE__) /* the code would be large */
 #define LOSSI_FORCE static __attribute__((unused))
 #else
 #define LOSSI_FORCE static inline __attribute__((always_inline, unused))
@@ -778,9 +796,9 @@ typedef struct lossi_place {
     float *loss;              /* out: one for each position */
 } lossi_place;
 
-/* Sums over pixels of a mask: B V and B I of dice */
+/* Sums over pixels of a mask: B V and B I of dice (I itself is a macro of complex.h) */
 typedef struct lossi_mask {
-    lossi_sum V, I;
+    lossi_sum V, inter;
 } lossi_mask;
 
 /* The gradient of a mask is B p (1-p) (c0 + t c01) unit, c01 = -(c0 + c1) */
@@ -1198,6 +1216,9 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
 #if LOSSI_AVX
 #define LOSSI_PASS LOSSI_AVX512
 #include LOSSES_FILE
+#ifdef LOSSI_PASS
+#error "LOSSES_FILE is not this file: define it as the name that this file was given"
+#endif
 #define LOSSI_PASS LOSSI_AVX2
 #include LOSSES_FILE
 #endif
@@ -3422,15 +3443,15 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
             at->first + l;
         if (job->finished != NULL) {
             const double slope = s->slope / (double)LOSSV_B;
-            const int small = slope < (double)LOSSI_TINY && slope > -(double)LOSSI_TINY;
+            const int tiny = slope < (double)LOSSI_TINY && slope > -(double)LOSSI_TINY;
             const double k = lossi_power(s->x_r) * 0.6931471805599453;
             g->x_r[l] = lossi_anchor(s->x_r) < 0 || lossi_anchor(s->x_r) > 0 ? s->x_r : (float)k;
             if (k >= 300) g->x_r[l] = 299.99f; /* below LOSSI_NEAR, and rounded to the same power */
             if (k <= -300) g->x_r[l] = -299.99f;
             g->r[l] = own ? g->t[l] : s->r - job->block;
-            g->K[l] = small ? (float)(slope * 1.2676506002282294e30) : 1; /* 2^100 */
-            g->K2[l] = small ? LOSSI_TINY : (float)slope;
-            g->K3[l] = small ? 0 : (float)(slope - (double)g->K2[l]);
+            g->K[l] = tiny ? (float)(slope * 1.2676506002282294e30) : 1; /* 2^100 */
+            g->K2[l] = tiny ? LOSSI_TINY : (float)slope;
+            g->K3[l] = tiny ? 0 : (float)(slope - (double)g->K2[l]);
             g->g[l] = s->at_r;
             g->g_t[l] = s->less_t;
             g->u[l] = s->u;
@@ -3975,34 +3996,35 @@ LOSSI_OP float LOSSI_FN(mask)(float *grad, const float *x, losses_targets target
                               size_t n, int ignored, int64_t ignore, float smooth, float u,
                               int accumulate)
 {
-    float V = 0, I = 0, V_excess = 0, I_excess = 0, D, c0, c1, *g = accumulate ? NULL : grad;
+    float V = 0, inter = 0, V_excess = 0, inter_excess = 0, D, c0, c1,
+          *g = accumulate ? NULL : grad;
     size_t i;
     for (i = 0; i < n; i++) {
         const int64_t t = lossi_target(targets, first + i);
         const uint32_t bits = lossi_bits(x[i]);
-        float large, small, bump;
+        float large, less, bump;
         if (ignored && t == ignore) {
             if (g != NULL) g++;
             continue;
         }
-        small = LOSSI_FN(sigmoid_lane)(bits, &large);
-        bump = lossr_mul(small, large); /* B p (1-p); with the sign of a target */
+        less = LOSSI_FN(sigmoid_lane)(bits, &large);
+        bump = lossr_mul(less, large); /* B p (1-p); with the sign of a target */
         large = lossr_mul(large, LOSSV_B);
         if (t != 0) {
-            LOSSI_FN(add_lane)(&I, &I_excess, bits >> 31 ? small : large);
-            if (!(bits >> 31)) large = small;
+            LOSSI_FN(add_lane)(&inter, &inter_excess, bits >> 31 ? less : large);
+            if (!(bits >> 31)) large = less;
             bump = -bump;
         } else if (bits >> 31) {
-            large = small;
+            large = less;
         }
         LOSSI_FN(add_lane)(&V, &V_excess, large);
         if (g != NULL) *g++ = bump;
     }
-    I = lossr_fma(I, 2 * LOSSV_1_B, smooth);
-    D = lossr_fma(V, LOSSV_1_B, I);
+    inter = lossr_fma(inter, 2 * LOSSV_1_B, smooth);
+    D = lossr_fma(V, LOSSV_1_B, inter);
     if (grad != NULL) { /* factors of p (1-p), in an order that leaves them normal numbers */
-        c0 = lossr_div(lossr_div(I, D), D);
-        c1 = lossr_div(lossr_div(lossr_fma(V, 2 * LOSSV_1_B, I), D), D);
+        c0 = lossr_div(lossr_div(inter, D), D);
+        c1 = lossr_div(lossr_div(lossr_fma(V, 2 * LOSSV_1_B, inter), D), D);
         if (u < 1 && u > -1) c0 = lossr_mul(c0, u), c1 = lossr_mul(c1, u), u = 1;
         u = lossr_mul(u, LOSSV_1_B);
         LOSSI_UNROLL(4)
@@ -4153,7 +4175,7 @@ typedef struct lossv_elements {
     lossv sign, z;      /* 1 - 2t of a hard target, otherwise 1; sign * x */
     lossv e, b;         /* e, 1 + e */
     lossv inverse;      /* 1 / b */
-    lossv small;        /* B s(-|z|) */
+    lossv less;         /* B s(-|z|) */
     lossv wrong, right; /* B s(z), B s(-z) */
 } lossv_elements;
 
@@ -4223,7 +4245,7 @@ LOSSI_OP void LOSSI_FN(targets_at)(lossv_strip *y, const lossi_job *job, const l
 LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const lossi_place *at,
                                  size_t i, size_t n, int lows, int logs, int some)
 {
-    const lossv small = lossv_set(LOSSV_1_B);
+    const lossv unit = lossv_set(LOSSV_1_B);
     const float *const x = at->x + i;
     const float *const soon = (at->grad != NULL ? at->grad : at->x) + i + LOSSI_SOON;
     size_t k;
@@ -4243,7 +4265,7 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
     }
     for (k = 0; k < n && logs; k += LOSSV_N)
         lossv_store(y->log + k, LOSSV_N,
-                    LOSSI_FN(log1p_unit)(lossv_mul(lossv_load_all(y->high + k), small)));
+                    LOSSI_FN(log1p_unit)(lossv_mul(lossv_load_all(y->high + k), unit)));
 }
 
 /* Block i, number k of its strip; some: of its elements may be off */
@@ -4265,10 +4287,10 @@ LOSSI_OP lossv_elements LOSSI_FN(elements_at)(const lossi_place *at, size_t i, s
     y.e = lossv_mul(high, lossv_set(LOSSV_1_B));
     y.b = lossv_fma(high, lossv_set(LOSSV_1_B), one);
     y.inverse = lossv_div(one, y.b);
-    y.small = lossv_mul(high, y.inverse);
+    y.less = lossv_mul(high, y.inverse);
     large = lossv_mul(y.inverse, lossv_set(LOSSV_B));
-    y.wrong = lossv_if_lt(y.z, zero, y.small, large);
-    y.right = lossv_if_lt(y.z, zero, large, y.small);
+    y.wrong = lossv_if_lt(y.z, zero, y.less, large);
+    y.right = lossv_if_lt(y.z, zero, large, y.less);
     return y;
 }
 
@@ -4285,10 +4307,10 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
                                 lossv u, int hard, int even, lossv *slope)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1), unit = lossv_set(LOSSV_1_B);
-    lossv c, l, sp, far = zero; /* softplus; the part of l that is linear in x */
+    lossv c, l, sp, linear = zero; /* softplus; the part of l that is linear in x */
     if (hard) {
         c = even ? one : lossv_if_eq(y->t, zero, w, wb);
-        *slope = lossv_mul(lossv_if_lt(y->z, zero, y->small, y->inverse), lossv_mul(c, u));
+        *slope = lossv_mul(lossv_if_lt(y->z, zero, y->less, y->inverse), lossv_mul(c, u));
         *slope = lossv_mul(*slope, y->sign);
         *slope = lossv_if_lt(y->z, zero, lossv_mul(*slope, unit), *slope);
         sp = lossv_add(log, lossv_max(y->z, zero));
@@ -4299,15 +4321,15 @@ LOSSI_OP lossv LOSSI_FN(binary)(const lossv_elements *y, lossv high, lossv log, 
         const lossv positive = lossv_mul(w, lossv_sub(one, y->t));
         const lossv minus = lossv_sub(zero, negative);
         const lossv large = lossv_if_lt(y->z, zero, minus, positive);
-        const lossv small = lossv_if_lt(y->z, zero, positive, minus);
-        *slope = lossv_mul(lossv_mul(lossv_mul(small, u), y->small), unit);
+        const lossv lesser = lossv_if_lt(y->z, zero, positive, minus);
+        *slope = lossv_mul(lossv_mul(lossv_mul(lesser, u), y->less), unit);
         *slope = lossv_fma(lossv_mul(large, u), y->inverse, *slope);
         c = lossv_add(negative, positive);
-        sp = log; /* but for far */
-        far = LOSSI_FN(times)(lossv_if_lt(y->z, zero, negative, positive), lossv_abs(y->z));
-        l = lossv_fma(c, log, far); /* negative sp(-z) + positive sp(z) */
+        sp = log; /* but for linear */
+        linear = LOSSI_FN(times)(lossv_if_lt(y->z, zero, negative, positive), lossv_abs(y->z));
+        l = lossv_fma(c, log, linear); /* negative sp(-z) + positive sp(z) */
     }
-    c = lossv_fma(lossv_mul(c, high), unit, far);
+    c = lossv_fma(lossv_mul(c, high), unit, linear);
     return lossv_if_lt(sp, lossv_set(LOSSI_TINY), c, l);
 }
 
@@ -4350,13 +4372,13 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
                                        lossv P, lossv weight, lossv other, float gamma, lossv u,
                                        int hard, lossv *slope)
 {
-    const lossv zero = lossv_set(0), one = lossv_set(1), small = lossv_set(LOSSV_1_B);
+    const lossv zero = lossv_set(0), one = lossv_set(1), unit = lossv_set(LOSSV_1_B);
     const lossv negative = lossv_sub(one, y->t), g = lossv_set(gamma);
     lossv_pair p;
-    lossv a, c, bce, v, far; /* c = a u, with the sign of a hard target */
+    lossv a, c, bce, v, tail; /* c = a u, with the sign of a hard target */
     if (hard) {
         const lossv q = lossv_mul(y->e, y->inverse); /* s(-|z|) */
-        far = bce = lossv_add(log, lossv_max(y->z, zero));
+        tail = bce = lossv_add(log, lossv_max(y->z, zero));
         v = lossv_mul(g, lossv_if_lt(y->z, zero, y->inverse, q)); /* 0 where bce is infinite */
         v = lossv_fma(v, lossv_min(lossv_set(FLT_MAX), bce),
                       lossv_if_lt(y->z, zero, q, y->inverse));
@@ -4370,28 +4392,28 @@ LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, loss
         p.high = lossv_if_lt(y->z, zero, high, lossv_set(LOSSV_B));
         p.low = lossv_if_lt(y->z, zero, low, zero);
         p = LOSSI_FN(divide)(p, LOSSI_FN(sum_of)(y, low), y->inverse);
-        v = lossv_div(lossv_mul(y->small, small), M); /* s(-|x|) / M */
+        v = lossv_div(lossv_mul(y->less, unit), M); /* s(-|x|) / M */
         v = lossv_if_eq(c1, zero, y->inverse, v);
         v = lossv_mul(lossv_mul(g, v), lossv_fnma(lossv_set(2), y->t, one));
-        p.high = lossv_sub(lossv_mul(p.high, small), y->t); /* p - t, which may cancel */
-        p.high = lossv_fma(p.low, small, p.high);
+        p.high = lossv_sub(lossv_mul(p.high, unit), y->t); /* p - t, which may cancel */
+        p.high = lossv_fma(p.low, unit, p.high);
         v = lossv_once(v, lossv_if_eq(v, zero, lossv_min(lossv_set(FLT_MAX), bce), bce), p.high);
-        far = lossv_if_eq(c1, zero, bce, one);
+        tail = lossv_if_eq(c1, zero, bce, one);
         a = lossv_fma(y->t, weight, lossv_mul(negative, other));
         c = lossv_mul(a, u);
     }
-    *slope = lossv_mul(lossv_mul(lossv_mul(P, v), c), small);
-    if (lossv_any_lt(far,
+    *slope = lossv_mul(lossv_mul(lossv_mul(P, v), c), unit);
+    if (lossv_any_lt(tail,
                      lossv_set(LOSSI_TINY))) { /* v = (1 - 2t) (1 + gamma) e there, too small */
-        v = lossv_mul(lossv_add(one, g), y->small);
+        v = lossv_mul(lossv_add(one, g), y->less);
         if (!hard) v = lossv_mul(v, lossv_fnma(lossv_set(2), y->t, one));
-        v = lossv_mul(lossv_mul(lossv_mul(lossv_mul(P, c), v), small), small);
-        *slope = lossv_if_lt(far, lossv_set(LOSSI_TINY), v, *slope);
+        v = lossv_mul(lossv_mul(lossv_mul(lossv_mul(P, c), v), unit), unit);
+        *slope = lossv_if_lt(tail, lossv_set(LOSSI_TINY), v, *slope);
     }
     /* 1 / B after the product where that is small, before it where it is large */
-    P = lossv_if_lt(bce, one, P, lossv_mul(P, small));
+    P = lossv_if_lt(bce, one, P, lossv_mul(P, unit));
     P = LOSSI_FN(times)(lossv_mul(P, a), bce);
-    return lossv_if_lt(bce, one, lossv_mul(P, small), P);
+    return lossv_if_lt(bce, one, lossv_mul(P, unit), P);
 }
 
 /* The weights of n elements of rows, the first of class c, and of a block more.
@@ -4571,7 +4593,7 @@ LOSSI_OP size_t LOSSI_FN(plain_part)(const lossi_job *job, const lossi_place *at
 /* B p (1-p); of a hard target the sign remembers it, and B stands for what does not count */
 LOSSI_OP lossv LOSSI_FN(bump)(const lossv_elements *y, int some)
 {
-    const lossv bump = lossv_mul(y->small, lossv_mul(y->inverse, y->sign));
+    const lossv bump = lossv_mul(y->less, lossv_mul(y->inverse, y->sign));
     return some ? lossv_if_eq(y->on, lossv_set(1), bump, lossv_set(LOSSV_B)) : bump;
 }
 
@@ -4579,17 +4601,17 @@ LOSSI_OP lossv LOSSI_FN(bump)(const lossv_elements *y, int some)
  * each. plain: hard targets that all count, whole blocks. */
 LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, lossv_strip *strip,
                                    float *bump, size_t i, size_t n, int plain, lossv_pair *V,
-                                   lossv_pair *I)
+                                   lossv_pair *inter)
 {
     const lossv zero = lossv_set(0), one = lossv_set(1);
     const int hard = plain || at->q == NULL;
     const int some = !plain && (n % LOSSV_N != 0 || job->ignored);
-    lossv V_part[LOSSV_SUMS], I_part[LOSSV_SUMS];
+    lossv V_part[LOSSV_SUMS], inter_part[LOSSV_SUMS];
     size_t k, from, to, a;
     LOSSI_FN(strip_at)(strip, job, at, i, n, 0, 0, some);
     for (from = 0; from < n; from = to) {
         to = n - from > LOSSI_RUN ? from + LOSSI_RUN : n;
-        for (a = 0; a < LOSSV_SUMS; a++) V_part[a] = I_part[a] = zero;
+        for (a = 0; a < LOSSV_SUMS; a++) V_part[a] = inter_part[a] = zero;
         for (k = from; k < to; k += LOSSV_N) {
             const size_t m = some ? n - k : LOSSV_N;
             const lossv_elements y = LOSSI_FN(elements_at)(at, i + k, m, strip, k, hard, some);
@@ -4600,12 +4622,12 @@ LOSSI_OP void LOSSI_FN(dice_strip)(const lossi_job *job, const lossi_place *at, 
                 wrong = lossv_if_eq(y.on, one, wrong, zero);
             }
             a = k / LOSSV_N % LOSSV_SUMS;
-            I_part[a] = lossv_fma(y.t, right, I_part[a]);
+            inter_part[a] = lossv_fma(y.t, right, inter_part[a]);
             V_part[a] = lossv_add(V_part[a], wrong);
             if (bump != NULL) lossv_store(bump + k, m, LOSSI_FN(bump)(&y, some));
         }
         for (a = 0; a < LOSSV_SUMS; a++) {
-            lossv_accumulate(I + a, I_part[a]);
+            lossv_accumulate(inter + a, inter_part[a]);
             lossv_accumulate(V + a, V_part[a]);
         }
     }
@@ -4617,24 +4639,24 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(dice_sums)(const lossi_job *job, const lo
 {
     const int stored = at->grad != NULL && !job->accumulate;
     const int plain = at->q == NULL && !job->ignored;
-    lossv_pair V[LOSSV_SUMS], I[LOSSV_SUMS];
+    lossv_pair V[LOSSV_SUMS], inter[LOSSV_SUMS];
     lossv_strip strip;
     size_t i;
     for (i = 0; i < LOSSV_SUMS; i++) {
         V[i].high = V[i].low = lossv_set(0);
-        I[i] = V[i];
+        inter[i] = V[i];
     }
     strip.on[0] = 0; /* for gcc */
     for (i = 0; i < at->count; i += LOSSV_STRIP) {
         const size_t n = lossi_least(at->count - i, LOSSV_STRIP);
         float *const bump = stored ? at->grad + i : NULL;
         if (plain && n % LOSSV_N == 0)
-            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 1, V, I);
+            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 1, V, inter);
         else
-            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, I);
+            LOSSI_FN(dice_strip)(job, at, &strip, bump, i, n, 0, V, inter);
     }
     sums->V = LOSSI_FN(sum)(V);
-    sums->I = LOSSI_FN(sum)(I);
+    sums->inter = LOSSI_FN(sum)(inter);
 }
 
 /* The gradient of the pixels of a place. */
@@ -5065,17 +5087,17 @@ LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, int ma
         const int64_t t = lossi_target(targets, i + k);
         if (type == LOSSI_I64) {
             const uint64_t u = (uint64_t)t;
-            uint64_t is = 0, far = mask ? u : 0;
+            uint64_t is = 0, wrong = mask ? u : 0;
             if (counting && t == ignore) is = 1;
-            if (!mask && u > most) far = 1;
-            odd_64 |= far & (is - 1);
+            if (!mask && u > most) wrong = 1;
+            odd_64 |= wrong & (is - 1);
             off_64 += is;
         } else {
             const uint32_t u = (uint32_t)t;
-            uint32_t is = 0, far = mask ? u : 0;
+            uint32_t is = 0, wrong = mask ? u : 0;
             if (counting && (int32_t)t == (int32_t)ignore) is = 1;
-            if (!mask && u > most) far = 1;
-            odd |= far & (is - 1);
+            if (!mask && u > most) wrong = 1;
+            odd |= wrong & (is - 1);
             off += is;
         }
     }
@@ -5587,7 +5609,7 @@ static void lossi_mask_sums(const lossi_job *job, const lossi_place *at, lossi_m
         kernels->dice_sums(job, at, sums);
         return;
     }
-    sums->V.high = sums->V.low = sums->I.high = sums->I.low = 0;
+    sums->V.high = sums->V.low = sums->inter.high = sums->inter.low = 0;
     for (i = 0; i < cut.pieces; i = end) {
         end = cut.pieces - i > LOSSI_AT_ONCE ? i + LOSSI_AT_ONCE : cut.pieces;
         LOSSI_PARALLEL(spread)
@@ -5598,7 +5620,7 @@ static void lossi_mask_sums(const lossi_job *job, const lossi_place *at, lossi_m
         }
         for (k = i; k < end; k++) {
             lossi_merge(&sums->V, &parts[k - i].V);
-            lossi_merge(&sums->I, &parts[k - i].I);
+            lossi_merge(&sums->inter, &parts[k - i].inter);
         }
     }
 }
@@ -5637,7 +5659,7 @@ static float lossi_mask_loss(const lossi_job *job, const lossi_place *at, int sp
 #endif
     if (at->count == 0) return 0;
     lossi_mask_sums(job, at, &sums, spread);
-    loss = lossi_dice(lossi_total(&sums.V), lossi_total(&sums.I), job->smooth, &at_0, &at_1);
+    loss = lossi_dice(lossi_total(&sums.V), lossi_total(&sums.inter), job->smooth, &at_0, &at_1);
     if (at->grad != NULL) {
         const lossi_slopes slopes = lossi_slopes_of(at_0, at_1, u);
         lossi_mask_gradient(job, at, &slopes, spread);
@@ -5989,7 +6011,7 @@ static void lossi_fold_masks(lossi_job *job)
         lossi_mask_sums(job, &at, &sums, 1);
         if (job->ignored)
             counted -= lossi_scan_run(job->targets, job->ignore, at.first, counted, 1, &bad);
-        states[i].intersection += lossi_total(&sums.I) * (double)LOSSV_1_B;
+        states[i].intersection += lossi_total(&sums.inter) * (double)LOSSV_1_B;
         states[i].difference += lossi_total(&sums.V) * (double)LOSSV_1_B;
         states[i].counted += counted;
     }
@@ -6433,18 +6455,18 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
     for (n = 0; n < shape.samples; n++) {
         for (c = 0; c < shape.classes; c++) {
             const size_t at = n * shape.sample_stride + c * shape.class_stride;
-            lossi_sum I = {0, 0}, V = {0, 0};
+            lossi_sum inter = {0, 0}, V = {0, 0};
             double I2, D;
             i = n * shape.classes + c;
             for (m = 0; m < shape.positions; m++) {
                 const double x = logits[at + m],
                              t = lossi_reference_mask(&call, at + m, i * shape.positions + m);
                 if (targets.type != LOSSI_F32 && t < 0) continue;
-                lossi_add(&I, t * lossi_logistic(x));
+                lossi_add(&inter, t * lossi_logistic(x));
                 lossi_add(&V, (1 - t) * lossi_logistic(x));
                 lossi_add(&V, t * lossi_logistic(-x));
             }
-            I2 = 2 * lossi_total(&I) + call.smooth, D = lossi_total(&V) + I2;
+            I2 = 2 * lossi_total(&inter) + call.smooth, D = lossi_total(&V) + I2;
             lossi_reference_loss(&call, loss, i, lossi_total(&V) / D);
             for (m = 0; grad != NULL && m < shape.positions; m++) {
                 const double x = logits[at + m],

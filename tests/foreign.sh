@@ -77,6 +77,9 @@ gcc NO_SIMD|all|scalar|3||gcc -std=gnu17 -O3 -DLOSSES_NO_SIMD
 gcc NO_SIMD, -march=native|all|scalar|3||gcc -std=gnu17 -O2 -march=native -DLOSSES_NO_SIMD
 clang NO_SIMD, -march=native|all|scalar|3||clang -std=gnu17 -O2 -march=native -DLOSSES_NO_SIMD
 gcc NO_SIMD, -Ofast|normal|scalar|3||gcc -Ofast -DLOSSES_NO_SIMD
+gcc, x87 beside the vectors|all|-|-||gcc -std=gnu17 -O2 -mfpmath=387
+gcc NO_SIMD, x87|all|scalar|3||gcc -std=gnu17 -O2 -mfpmath=387 -DLOSSES_NO_SIMD
+gcc NO_SIMD, SSE2 and x87|all|scalar|3||gcc -std=c99 -O1 -mfpmath=both -DLOSSES_NO_SIMD
 gcc NO_SIMD, NO_DOUBLE|all|scalar|4||gcc -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE
 clang NO_SIMD, NO_DOUBLE|all|scalar|4||clang -std=c99 -O2 -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE
 x86-64 with AVX2 and FMA|all|avx2|1|qemu-x86_64 -cpu Haswell|$clang --target=x86_64-linux -O2 $lld

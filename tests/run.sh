@@ -33,6 +33,13 @@ check() {
     fi
 }
 
+fails() { # the command fails, and says so
+    says=$1
+    shift
+    "$@" >build/test/said 2>&1 && return 1
+    grep -q "$says" build/test/said || { cat build/test/said; return 1; }
+}
+
 # --- the suites, in several builds ------------------------------------------------------------------
 # label|compiler and flags
 {
@@ -172,6 +179,23 @@ int main(void)
 END
 { echo '#define LOSSES_IMPLEMENTATION'; cat ../losses.h build/test/pasted_main.c; } >build/test/pasted.c
 cp build/test/one.c build/test/one.cpp
+{ cat build/test/user.c; echo 'int main(void) { const float x[2] = {0, 0}; return use_from_c(x) < 0; }'; } >build/test/user_main.c
+: >build/test/one_more.h
+cat >build/test/macros.c <<'END' # of system headers: I, and those that Windows has
+#include <complex.h>
+#include <tgmath.h>
+#define far
+#define near
+#define small char
+#define hyper int
+#define IN
+#define OUT
+#define interface struct
+#define min(a, b) ((a) < (b) ? (a) : (b))
+#define max(a, b) ((a) > (b) ? (a) : (b))
+#define LOSSES_IMPLEMENTATION
+#include "losses.h"
+END
 mkdir -p build/test/renamed
 cp ../losses.h build/test/renamed/our_losses.h
 
@@ -185,6 +209,16 @@ for c in gcc clang; do
     for switch in $switches '-DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE'; do
         check "$c -std=c99 $switch" $c -std=c99 -O1 $warn -I.. $switch -c build/test/one.c -o build/test/one.o
     done
+    for switch in -DLOSSES_STATIC '-DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE'; do
+        check "$c after macros of other headers, $switch" $c -std=c99 -I.. $switch -fsyntax-only build/test/macros.c
+    done
+    $c -std=c99 -I.. -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE -c build/test/one.c -o build/test/one.o
+    check "$c LOSSES_NO_DOUBLE in one file only does not link" \
+        fails undefined.*losses_cross_entropy $c -std=c99 -I.. build/test/user_main.c build/test/one.o -o build/test/mixed -lm
+    check "$c LOSSES_NO_DOUBLE in both does" \
+        $c -std=c99 -I.. -DLOSSES_NO_DOUBLE build/test/user_main.c build/test/one.o -o build/test/mixed
+    [ "$(uname -m)" != x86_64 ] || check "$c another file for LOSSES_FILE" \
+        fails 'LOSSES_FILE is not this file' $c -std=c99 -I.. '-DLOSSES_FILE="one_more.h"' -Ibuild/test -c build/test/one.c -o build/test/other.o
     check "$c renamed file" $c -std=c99 -O0 $warn -Ibuild/test/renamed build/test/renamed.c -o build/test/renamed/a.out -lm
     check "$c renamed file runs" ./build/test/renamed/a.out
     check "$c pasted into a source file" $c -std=c99 -O0 $warn build/test/pasted.c -o build/test/pasted -lm
