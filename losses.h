@@ -4475,7 +4475,7 @@ LOSSI_OP void LOSSI_FN(sigmoid_strip)(const lossi_job *job, const lossi_place *a
     float *const grad = at->grad;
     size_t k, from, to, a, c = (at->plane + i) % classes;
     LOSSI_FN(strip_at)(strip, job, at, i, n, focal ? 1 + (gamma > 2) : 0, 1, some);
-    if (classes > LOSSV_STRIP && !plain) LOSSI_FN(weigh)(job, at, weights, c, n), c = 0;
+    if (!plain && classes > LOSSV_STRIP) LOSSI_FN(weigh)(job, at, weights, c, n), c = 0;
     for (from = 0; from < n; from = to) {
         lossv part[LOSSV_SUMS];
         int much = 0;
@@ -4527,7 +4527,7 @@ LOSSI_OP void LOSSI_FN(sigmoid)(const lossi_job *job, const lossi_place *at, siz
     lossv_weights weights;
     strip.on[0] = strip.low[0] = 0;                /* for gcc */
     weights.of_class[0] = weights.positive[0] = 1; /* where one of them is NULL */
-    if (classes <= LOSSV_STRIP && !plain)
+    if (!plain && classes <= LOSSV_STRIP)
         LOSSI_FN(weigh)(job, at, &weights, 0, classes + lossi_least(at->count, LOSSV_STRIP));
     for (; from < to; from += LOSSV_STRIP) {
         const size_t n = lossi_least(to - from, LOSSV_STRIP);
