@@ -116,8 +116,6 @@
 #define LOSSES_NO_REFERENCE
 #endif
 #ifdef LOSSES_NO_DOUBLE /* with other structs: not to be linked with a file that has double */
-#define losses_log_softmax          losses_log_softmax_no_double
-#define losses_log_softmax_gradient losses_log_softmax_gradient_no_double
 #define losses_nll                  losses_nll_no_double
 #define losses_cross_entropy        losses_cross_entropy_no_double
 #define losses_focal                losses_focal_no_double
@@ -3374,6 +3372,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int 
         const lossv low = along ? lossv_set(L_l[l]) : L.high;
         for (i = 0; i < v.blocks; i++) {
             const lossv x = lossv_load(v.x + i * v.x_step, LOSSV_LANES(i), 0);
+            LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
             lossv_store(v.grad + i * v.grad_step, LOSSV_LANES(i),
                         lossv_sub(lossv_sub(x, x_r), low));
         }
@@ -3401,6 +3400,9 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
         }
         for (i = 0; i < v.blocks; i++) {
             const size_t n = LOSSV_LANES(i);
+            LOSSI_PREFETCH(v.soon + i * v.soon_step);
+            LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
+            LOSSI_PREFETCH(v.soon_q + i * v.soon_step);
             t = lossv_load(v.x + i * v.x_step, n, 0);
             t = lossv_exp(t, lossv_set(40), lossv_set(-167 * LOSSV_LN2));
             t = lossv_mul(lossv_mul(t, U), lossv_set(LOSSV_1_B));
