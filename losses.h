@@ -674,7 +674,7 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #endif
 #define LOSSI_APART
 #endif
-#if defined(__GNUC__) && LOSSI_BASE != LOSSI_MVE
+#if defined(__GNUC__) && LOSSI_BASE > LOSSI_SINGLE && LOSSI_BASE != LOSSI_MVE
 #define LOSSI_PREFETCH(p) __builtin_prefetch(p)
 #else
 #define LOSSI_PREFETCH(p) ((void)(p))
