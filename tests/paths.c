@@ -102,6 +102,7 @@ static void fill(problem *p)
     const float range[] = {1, 4, 20, 60};
     const float reach = range[draw(4)];
     const unsigned classes = (unsigned)p->shape.classes;
+    const int some = draw(2) == 0; /* are ignored */
     losses_options none;
     size_t i;
     memset(&none, 0, sizeof none);
@@ -116,7 +117,7 @@ static void fill(problem *p)
         weights[i] = draw(8) ? draw_float(0.1f, 3) : 0;
         more_weights[i] = draw_float(0.1f, 3);
         upstream[i] = draw_float(-2, 2);
-        labels[i] = draw(7) == 0 ? -100 : (int32_t)draw(p->loss >= BINARY ? 2 : classes);
+        labels[i] = some && draw(7) == 0 ? -100 : (int32_t)draw(p->loss >= BINARY ? 2 : classes);
         grad[i] = 7;
     }
     p->targets = losses_i32(labels);
