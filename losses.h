@@ -14,8 +14,8 @@
  *   LOSSES_API             decorates each declaration, e.g. for a DLL
  *   LOSSES_NO_SIMD         plain C, one number at a time: smallest, needs no CPU test
  *   LOSSES_NO_REFERENCE    leaves the double reference out, and with it the only use of libm (-lm)
- *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE, and no partial results):
- *                          in every file, for the structs differ, or the linker will not find the calls
+ *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE, and no partial results); in
+ *                          all files that include this or in none: the structs differ
  *   LOSSES_OPENMP          large calls use the cores, through OpenMP (-fopenmp); else no thread is started
  *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"; without it, and
  *                          without a losses.h beside it, such a file stays with one instruction set, e.g.
@@ -114,14 +114,6 @@
 #endif
 #if defined(LOSSES_NO_DOUBLE) && !defined(LOSSES_NO_REFERENCE)
 #define LOSSES_NO_REFERENCE
-#endif
-#ifdef LOSSES_NO_DOUBLE /* with other structs: not to be linked with a file that has double */
-#define losses_nll                  losses_nll_no_double
-#define losses_cross_entropy        losses_cross_entropy_no_double
-#define losses_focal                losses_focal_no_double
-#define losses_binary_cross_entropy losses_binary_cross_entropy_no_double
-#define losses_sigmoid_focal        losses_sigmoid_focal_no_double
-#define losses_dice                 losses_dice_no_double
 #endif
 #ifndef LOSSES_API
 #if !defined(LOSSES_STATIC)

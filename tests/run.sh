@@ -179,7 +179,6 @@ int main(void)
 END
 { echo '#define LOSSES_IMPLEMENTATION'; cat ../losses.h build/test/pasted_main.c; } >build/test/pasted.c
 cp build/test/one.c build/test/one.cpp
-{ cat build/test/user.c; echo 'int main(void) { const float x[2] = {0, 0}; return use_from_c(x) < 0; }'; } >build/test/user_main.c
 : >build/test/one_more.h
 cat >build/test/macros.c <<'END' # of system headers: I, and those that Windows has
 #include <complex.h>
@@ -212,11 +211,6 @@ for c in gcc clang; do
     for switch in -DLOSSES_STATIC '-DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE'; do
         check "$c after macros of other headers, $switch" $c -std=c99 -I.. $switch -fsyntax-only build/test/macros.c
     done
-    $c -std=c99 -I.. -DLOSSES_NO_SIMD -DLOSSES_NO_DOUBLE -c build/test/one.c -o build/test/one.o
-    check "$c LOSSES_NO_DOUBLE in one file only does not link" \
-        fails undefined.*losses_cross_entropy $c -std=c99 -I.. build/test/user_main.c build/test/one.o -o build/test/mixed -lm
-    check "$c LOSSES_NO_DOUBLE in both does" \
-        $c -std=c99 -I.. -DLOSSES_NO_DOUBLE build/test/user_main.c build/test/one.o -o build/test/mixed
     [ "$(uname -m)" != x86_64 ] || check "$c another file for LOSSES_FILE" \
         fails 'LOSSES_FILE is not this file' $c -std=c99 -I.. '-DLOSSES_FILE="one_more.h"' -Ibuild/test -c build/test/one.c -o build/test/other.o
     check "$c renamed file" $c -std=c99 -O0 $warn -Ibuild/test/renamed build/test/renamed.c -o build/test/renamed/a.out -lm
