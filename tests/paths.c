@@ -257,6 +257,30 @@ static void wide_shapes(void)
     }
 }
 
+/* Labels that all count, and no option: whole strips, a part of one, and whole blocks of that. */
+static void plain_masks(void)
+{
+    static const size_t pixels[] = {32, 700, 16 * 20};
+    losses_options none;
+    problem p;
+    size_t i, j;
+    unsigned half;
+    memset(&none, 0, sizeof none);
+    seed = 22;
+    for (i = 0; i < sizeof pixels / sizeof *pixels; i++) {
+        for (half = 0; half < 8; half++) { /* of gamma; 7: binary cross-entropy */
+            p.loss = half < 7 ? SIGMOID_FOCAL : BINARY;
+            p.shape = losses_masks(3, pixels[i]);
+            fill(&p);
+            for (j = 0; j < 3 * pixels[i] + 32; j++) labels[j] = (int32_t)draw(2);
+            p.options = none;
+            p.targets = losses_i32(labels);
+            p.gamma = half < 7 ? (float)half / 2 : 0;
+            check_problem(&p, 5);
+        }
+    }
+}
+
 /* The power magnifies what is lost of a single term. */
 static void steep_focal(kind loss)
 {
@@ -350,6 +374,7 @@ void test_paths(void)
         }
     }
     wide_shapes();
+    plain_masks();
     steep_focal(FOCAL);
     steep_focal(SIGMOID_FOCAL);
     level_focal();
