@@ -667,9 +667,11 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_APART
 #endif
 #if defined(__GNUC__) && LOSSI_BASE > LOSSI_SINGLE && LOSSI_BASE != LOSSI_MVE
-#define LOSSI_PREFETCH(p) __builtin_prefetch(p)
+#define LOSSI_PREFETCH(p)     __builtin_prefetch(p)
+#define LOSSI_PREFETCH_OUT(p) __builtin_prefetch(p, 0, 2) /* for a store the second cache will do */
 #else
-#define LOSSI_PREFETCH(p) ((void)(p))
+#define LOSSI_PREFETCH(p)     ((void)(p))
+#define LOSSI_PREFETCH_OUT(p) ((void)(p))
 #endif
 #if defined(__GNUC__) && !defined(LOSSES_NO_SIMD) /* which has no choice to keep */
 #define LOSSI_ATOMIC_GET(p)    __atomic_load_n(p, __ATOMIC_RELAXED)
@@ -823,7 +825,7 @@ typedef struct lossi_kernels {
 
 #define LOSSI_POWER(n) ((size_t)1 << (LOSSI_SIZE_MAX > 0xffffffu ? (n) : 15u)) /* 2^n, or fewer */
 #ifndef LOSSI_LARGE
-#define LOSSI_LARGE LOSSI_POWER(21u) /* floats of a gradient that goes past the caches */
+#define LOSSI_LARGE LOSSI_POWER(23u) /* floats of a gradient that goes past the caches */
 #endif
 #ifndef LOSSI_PIECE
 #define LOSSI_PIECE 8192u /* floats of a piece, at least; a call of less than four is one */
@@ -1602,9 +1604,11 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSV_SUMS  1
 #endif
 #if LOSSV_N > 1
-#define LOSSV_PREFETCH(p) LOSSI_PREFETCH(p)
+#define LOSSV_PREFETCH(p)     LOSSI_PREFETCH(p)
+#define LOSSV_PREFETCH_OUT(p) LOSSI_PREFETCH_OUT(p)
 #else
-#define LOSSV_PREFETCH(p) ((void)(p))
+#define LOSSV_PREFETCH(p)     ((void)(p))
+#define LOSSV_PREFETCH_OUT(p) ((void)(p))
 #endif
 #define LOSSI_TILE \
     (LOSSI_FEW * LOSSV_N * LOSSI_BATCH) /* floats on the stack: rows of few classes */
@@ -2637,7 +2641,10 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
         w->ones = sum;
     }
     if (v->terms != NULL) {
-        LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
+        if (along)
+            LOSSI_PREFETCH_OUT(v->soon_grad + i * v->soon_step);
+        else
+            LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
         lossv_store(v->terms + i * v->terms_step, n, e);
     }
     if (soft) {
@@ -2973,10 +2980,13 @@ LOSSI_OP lossv LOSSI_FN(begin_plain)(const lossi_job *job, lossv_group *g)
         mark = lossv_if_eq(on, one, mark, zero);
     }
     g->mark = mark;
-    for (c = 0; c < classes; c++) {
-        x = lossv_if_eq(mark, number, lossv_load_all(at->x + c * at->x_step), x);
-        number = lossv_add(number, one);
+    for (c = 0; c + 1 < classes; c += 2) { /* by two, or the numbers would wait for each other */
+        const float *const p = at->x + c * at->x_step;
+        x = lossv_if_eq(mark, number, lossv_load_all(p), x);
+        x = lossv_if_eq(mark, lossv_add(number, one), lossv_load_all(p + at->x_step), x);
+        number = lossv_add(number, lossv_set(2));
     }
+    if (c < classes) x = lossv_if_eq(mark, number, lossv_load_all(at->x + c * at->x_step), x);
     number = zero;
     for (c = 0; c < classes && job->weight != NULL; c++) {
         w = lossv_if_eq(mark, number, lossv_set(job->weight[c]), w);
@@ -3260,7 +3270,7 @@ LOSSI_OP lossv LOSSI_FN(terms_of)(const lossv_view *v, const lossv_margin *m, in
 {
     if (stored) return lossv_load(v->terms + i * v->terms_step, n, 0);
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
-    LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
+    LOSSI_PREFETCH_OUT(v->soon_grad + i * v->soon_step);
     return LOSSI_FN(term)(lossv_load(v->x + i * v->x_step, n, -LOSSI_INF), m);
 }
 
@@ -3364,7 +3374,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int 
         const lossv low = along ? lossv_set(L_l[l]) : L.high;
         for (i = 0; i < v.blocks; i++) {
             const lossv x = lossv_load(v.x + i * v.x_step, LOSSV_LANES(i), 0);
-            LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
+            LOSSI_PREFETCH_OUT(v.soon_grad + i * v.soon_step);
             lossv_store(v.grad + i * v.grad_step, LOSSV_LANES(i),
                         lossv_sub(lossv_sub(x, x_r), low));
         }
@@ -3393,7 +3403,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
         for (i = 0; i < v.blocks; i++) {
             const size_t n = LOSSV_LANES(i);
             LOSSI_PREFETCH(v.soon + i * v.soon_step);
-            LOSSI_PREFETCH(v.soon_grad + i * v.soon_step);
+            LOSSI_PREFETCH_OUT(v.soon_grad + i * v.soon_step);
             LOSSI_PREFETCH(v.soon_q + i * v.soon_step);
             t = lossv_load(v.x + i * v.x_step, n, 0);
             t = lossv_exp(t, lossv_set(40), lossv_set(-167 * LOSSV_LN2));
@@ -4247,7 +4257,7 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
     for (k = 0; k < n; k += LOSSV_N) {
         lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, t, e, rest;
         LOSSV_PREFETCH(x + k + LOSSI_SOON);
-        LOSSV_PREFETCH(soon + k);
+        LOSSV_PREFETCH_OUT(soon + k);
         t = lossv_max(lossv_set(-167 * LOSSV_LN2), lossv_nabs(d));
         t = lossv_exp_rest(t, lossv_set(40), &s, &rest);
         e = lossv_fma(s, t, s);
