@@ -668,10 +668,10 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #endif
 #if defined(__GNUC__) && LOSSI_BASE > LOSSI_SINGLE && LOSSI_BASE != LOSSI_MVE
 #define LOSSI_PREFETCH(p)     __builtin_prefetch(p)
-#define LOSSI_PREFETCH_OUT(p) __builtin_prefetch(p, 0, 2) /* for a store the second cache will do */
+#define LOSSI_PREFETCH_FAR(p) __builtin_prefetch(p, 0, 2) /* as far as the second cache */
 #else
 #define LOSSI_PREFETCH(p)     ((void)(p))
-#define LOSSI_PREFETCH_OUT(p) ((void)(p))
+#define LOSSI_PREFETCH_FAR(p) ((void)(p))
 #endif
 #if defined(__GNUC__) && !defined(LOSSES_NO_SIMD) /* which has no choice to keep */
 #define LOSSI_ATOMIC_GET(p)    __atomic_load_n(p, __ATOMIC_RELAXED)
@@ -836,7 +836,8 @@ typedef struct lossi_kernels {
 #endif
 #define LOSSI_NEARBY 16384 /* floats that a near cache holds: rows before their gradients */
 #define LOSSI_RUN    128   /* elements that a float sums */
-#define LOSSI_SOON   4096  /* floats ahead that are asked for */
+#define LOSSI_SOON   2048  /* floats ahead that are asked for */
+#define LOSSI_NEXT   512   /* and, from the second cache, for the first */
 #ifndef LOSSI_EXACT
 #define LOSSI_EXACT LOSSI_POWER(24u) /* integers below are exact in float */
 #endif
@@ -1605,10 +1606,10 @@ typedef float LOSSI_FN(unaligned);
 #endif
 #if LOSSV_N > 1
 #define LOSSV_PREFETCH(p)     LOSSI_PREFETCH(p)
-#define LOSSV_PREFETCH_OUT(p) LOSSI_PREFETCH_OUT(p)
+#define LOSSV_PREFETCH_FAR(p) LOSSI_PREFETCH_FAR(p)
 #else
 #define LOSSV_PREFETCH(p)     ((void)(p))
-#define LOSSV_PREFETCH_OUT(p) ((void)(p))
+#define LOSSV_PREFETCH_FAR(p) ((void)(p))
 #endif
 #define LOSSI_TILE \
     (LOSSI_FEW * LOSSV_N * LOSSI_BATCH) /* floats on the stack: rows of few classes */
@@ -2620,7 +2621,12 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
 {
     const lossv zero = lossv_set(0);
     lossv s, t, e, low, sum, error;
-    LOSSI_PREFETCH(v->soon + i * v->soon_step);
+    if (along) {
+        LOSSI_PREFETCH_FAR(v->soon + i * v->soon_step);
+        LOSSI_PREFETCH(v->x + i * v->x_step + LOSSI_NEXT);
+    } else {
+        LOSSI_PREFETCH(v->soon + i * v->soon_step);
+    }
     x = lossv_max(w->low, lossv_sub(x, w->anchor));
     w->top = lossv_greater(x, w->top);
     t = lossv_exp_rest(x, w->base, &s, &low);
@@ -2642,7 +2648,7 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
     }
     if (v->terms != NULL) {
         if (along)
-            LOSSI_PREFETCH_OUT(v->soon_grad + i * v->soon_step);
+            LOSSI_PREFETCH_FAR(v->soon_grad + i * v->soon_step);
         else
             LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
         lossv_store(v->terms + i * v->terms_step, n, e);
@@ -3270,7 +3276,7 @@ LOSSI_OP lossv LOSSI_FN(terms_of)(const lossv_view *v, const lossv_margin *m, in
 {
     if (stored) return lossv_load(v->terms + i * v->terms_step, n, 0);
     LOSSI_PREFETCH(v->soon + i * v->soon_step);
-    LOSSI_PREFETCH_OUT(v->soon_grad + i * v->soon_step);
+    LOSSI_PREFETCH_FAR(v->soon_grad + i * v->soon_step);
     return LOSSI_FN(term)(lossv_load(v->x + i * v->x_step, n, -LOSSI_INF), m);
 }
 
@@ -3374,7 +3380,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int 
         const lossv low = along ? lossv_set(L_l[l]) : L.high;
         for (i = 0; i < v.blocks; i++) {
             const lossv x = lossv_load(v.x + i * v.x_step, LOSSV_LANES(i), 0);
-            LOSSI_PREFETCH_OUT(v.soon_grad + i * v.soon_step);
+            LOSSI_PREFETCH_FAR(v.soon_grad + i * v.soon_step);
             lossv_store(v.grad + i * v.grad_step, LOSSV_LANES(i),
                         lossv_sub(lossv_sub(x, x_r), low));
         }
@@ -3403,7 +3409,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
         for (i = 0; i < v.blocks; i++) {
             const size_t n = LOSSV_LANES(i);
             LOSSI_PREFETCH(v.soon + i * v.soon_step);
-            LOSSI_PREFETCH_OUT(v.soon_grad + i * v.soon_step);
+            LOSSI_PREFETCH_FAR(v.soon_grad + i * v.soon_step);
             LOSSI_PREFETCH(v.soon_q + i * v.soon_step);
             t = lossv_load(v.x + i * v.x_step, n, 0);
             t = lossv_exp(t, lossv_set(40), lossv_set(-167 * LOSSV_LN2));
@@ -4256,8 +4262,9 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
         lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, t, e, rest;
-        LOSSV_PREFETCH(x + k + LOSSI_SOON);
-        LOSSV_PREFETCH_OUT(soon + k);
+        LOSSV_PREFETCH(x + k + LOSSI_NEXT);
+        LOSSV_PREFETCH_FAR(x + k + LOSSI_SOON);
+        LOSSV_PREFETCH_FAR(soon + k);
         t = lossv_max(lossv_set(-167 * LOSSV_LN2), lossv_nabs(d));
         t = lossv_exp_rest(t, lossv_set(40), &s, &rest);
         e = lossv_fma(s, t, s);
