@@ -5094,6 +5094,11 @@ LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, int ma
     uint32_t odd = 0, off = 0; /* of 32 bits compilers take several at a time */
     size_t k;
     targets.type = type;
+    if (type == LOSSI_I32) LOSSI_PREFETCH((const int32_t *)targets.data + i + LOSSI_SOON);
+    if (type == LOSSI_I64) {
+        LOSSI_PREFETCH((const int64_t *)targets.data + i + LOSSI_SOON);
+        LOSSI_PREFETCH((const int64_t *)targets.data + i + LOSSI_SOON + 8);
+    }
     for (k = 0; k < 16; k++) { /* nothing of an ignored one is odd */
         const int64_t t = lossi_target(targets, i + k);
         if (type == LOSSI_I64) {
@@ -5142,6 +5147,7 @@ static size_t lossi_scan_run(losses_targets targets, int64_t ignore, size_t firs
         if (ignore < 0 || ignore > 255) {
             for (; first + n - i >= 32; i += 32) {
                 const uint64_t u = lossi_eight(p + i) | lossi_eight(p + i + 8);
+                LOSSI_PREFETCH(p + i + 4 * LOSSI_SOON);
                 if (((u | lossi_eight(p + i + 16) | lossi_eight(p + i + 24)) & ~every) != 0) break;
             }
         } else {
