@@ -5095,10 +5095,8 @@ LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, int ma
     size_t k;
     targets.type = type;
     if (type == LOSSI_I32) LOSSI_PREFETCH((const int32_t *)targets.data + i + LOSSI_SOON);
-    if (type == LOSSI_I64) {
-        LOSSI_PREFETCH((const int64_t *)targets.data + i + LOSSI_SOON);
-        LOSSI_PREFETCH((const int64_t *)targets.data + i + LOSSI_SOON + 8);
-    }
+    if (type == LOSSI_I64) LOSSI_PREFETCH((const int64_t *)targets.data + i + LOSSI_SOON);
+    if (type == LOSSI_I64) LOSSI_PREFETCH((const int64_t *)targets.data + i + LOSSI_SOON + 8);
     for (k = 0; k < 16; k++) { /* nothing of an ignored one is odd */
         const int64_t t = lossi_target(targets, i + k);
         if (type == LOSSI_I64) {
