@@ -2621,12 +2621,9 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
 {
     const lossv zero = lossv_set(0);
     lossv s, t, e, low, sum, error;
-    if (along) {
-        LOSSI_PREFETCH_FAR(v->soon + i * v->soon_step);
-        LOSSI_PREFETCH(v->x + i * v->x_step + LOSSI_NEXT);
-    } else {
-        LOSSI_PREFETCH(v->soon + i * v->soon_step);
-    }
+    if (along) LOSSI_PREFETCH(v->x + i * v->x_step + LOSSI_NEXT);
+    if (along) LOSSI_PREFETCH_FAR(v->soon + i * v->soon_step);
+    if (!along) LOSSI_PREFETCH(v->soon + i * v->soon_step);
     x = lossv_max(w->low, lossv_sub(x, w->anchor));
     w->top = lossv_greater(x, w->top);
     t = lossv_exp_rest(x, w->base, &s, &low);
@@ -2647,10 +2644,8 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
         w->ones = sum;
     }
     if (v->terms != NULL) {
-        if (along)
-            LOSSI_PREFETCH_FAR(v->soon_grad + i * v->soon_step);
-        else
-            LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
+        if (along) LOSSI_PREFETCH_FAR(v->soon_grad + i * v->soon_step);
+        if (!along) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
         lossv_store(v->terms + i * v->terms_step, n, e);
     }
     if (soft) {
