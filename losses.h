@@ -17,9 +17,9 @@
  *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE, and no partial results); in
  *                          all files that include this or in none: the structs differ
  *   LOSSES_OPENMP          large calls use the cores, through OpenMP (-fopenmp); else no thread is started
- *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"; without it, and
- *                          without a losses.h beside it, such a file stays with one instruction set, e.g.
- *                          SSE2, and has its bits
+ *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"; without it, such
+ *                          a file stays with one instruction set, e.g. SSE2, and has its bits, and where
+ *                          #include finds another "losses.h" it does not compile
  *
  * The same bits: builds of one class give the same results to the last bit, on every CPU, from every
  * compiler, at every optimisation level.
@@ -57,7 +57,8 @@
  *             alignment, and for any integer type of the targets. What a position gets does not
  *             depend on what else is in the call: alone or in a batch, the bits are the same. But above
  *             48 classes those that lie side by side (class_stride 1) are added in another order than
- *             those that do not (with LOSSES_NO_SIMD in the same).
+ *             those that do not (with LOSSES_NO_SIMD in the same), and the mean and sum of the sigmoid
+ *             losses of rows are added up in an order that goes with the strides.
  *   exact     Values are within 4 ulp and gradients within 32 ulp of the exact result for the
  *             given float inputs, also where the model is confident; focal losses with gamma above 10
  *             within gamma / 4 ulp more. Where the terms of a gradient cancel (smoothing, probability
@@ -83,10 +84,10 @@
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses; nll
  *             reads a_t only), element (sigmoid losses) or mask (dice) and in the reduced value, nowhere
  *             else; so does +inf in a softmax, or a position that is all -inf. A -inf logit has
- *             probability 0. An infinite loss times 0 (a weight, alpha or target probability) is 0, NaN
- *             times 0 is NaN (but nll with a weight of 0 is 0). NaN and inf in upstream and in float
- *             targets go through the arithmetic: NaN gives NaN, inf where it multiplies anything inf or
- *             NaN, which of them is not promised.
+ *             probability 0. An infinite loss times 0 (a weight, alpha, target probability or focal factor,
+ *             or what counts as 0) is 0, NaN times 0 is NaN (but nll with a weight of 0 is 0). NaN and inf
+ *             in upstream and in float targets go through the arithmetic: NaN gives NaN, inf where it
+ *             multiplies anything inf or NaN, which of them is not promised.
  *   ignored   An ignored position has loss 0 and gradient 0, its logits do not matter, and it counts
  *             in no denominator.
  *   empty     The mean over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty, or if
@@ -199,9 +200,10 @@ LOSSES_INLINE losses_targets losses_f32(const float *values)
 /* Element (sample, class, position) stands at sample * sample_stride + class * class_stride + position.
  * Positions share the class axis: 1 for an N x C matrix, H*W for an N x C x H x W tensor. A stride of
  * 0 means packed: class_stride = positions, sample_stride = classes * class_stride. An N x C matrix by
- * columns has sample_stride 1 and class_stride N. Padding between strides is never read and never
- * written. grad and float targets are laid out like the logits; integer targets, losses, log_sum_exp
- * and per-loss upstream values are always packed. */
+ * columns has sample_stride 1 and class_stride N. Either sample_stride steps over all classes of a sample, or
+ * class_stride over all samples of a class; anything else counts as overlap. Padding between strides is never
+ * read and never written. grad and float targets are laid out like the logits; integer targets, losses,
+ * log_sum_exp and per-loss upstream values are always packed. */
 typedef struct losses_shape {
     size_t samples, classes, positions;
     size_t sample_stride, class_stride;
@@ -331,7 +333,8 @@ LOSSES_API losses_status losses_binary_cross_entropy(float *loss, float *grad, c
  *     l = a m^gamma bce,  bce = t sp(-x) + (1-t) sp(x)
  *     dl/dx = a (m^gamma (p - t) + gamma m^(gamma-1) (1-2t) p (1-p) bce)
  * mean: D = number of counted elements. Targets: masks or probabilities. Options: alpha. Infinite
- * logits as in binary cross-entropy. Cost: as that, and one more exp and log unless gamma is 0, 1 or 2.
+ * logits as in binary cross-entropy, but 0 where m^gamma counts as 0. Cost: as that, and one more exp and log
+ * unless gamma is 0, 1 or 2.
  * Source: Lin et al. 2017. */
 LOSSES_API losses_status losses_sigmoid_focal(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
@@ -384,7 +387,7 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  * whole. A block has at least one class; of the shape the finish reads samples and positions, of the block its
  * classes. Of the options all read has_ignore_index and ignore_index, the fold also label_smoothing and
  * class_weight, the gradient these and accumulate. The finish does not read probabilities, but wants their
- * pointer. Before the finish the gradient is 0.
+ * pointer. Before the finish the gradient is 0 (NaN where a logit is NaN or +inf).
  *
  *     losses_partial states[N] = {0};
  *     for each block of n classes: losses_partial_fold(states, x, y, losses_rows(N, n), block, 0, &o);
@@ -462,9 +465,9 @@ LOSSES_API losses_status losses_partial_dice_merge(losses_partial_mask *states,
 LOSSES_API losses_status losses_partial_dice(float *loss, losses_partial_mask *states, size_t masks,
                                              const losses_options *options);
 
-/* The gradient of a tile, from what losses_partial_dice left in the states (0 before it): as losses_dice
- * gives it to 32 ulp, or of probabilities to 4 * 2^-24 of the larger term. grad may be logits, unless
- * accumulating. Reads: has_ignore_index, ignore_index, accumulate. Cost: one exp per pixel. */
+/* The gradient of a tile, from what losses_partial_dice left in the states (before it 0, NaN where a logit
+ * is): as losses_dice gives it to 32 ulp, or of probabilities to 4 * 2^-24 of the larger term. grad may be
+ * logits, unless accumulating. Reads: has_ignore_index, ignore_index, accumulate. Cost: one exp per pixel. */
 LOSSES_API losses_status losses_partial_dice_gradient(float *grad,
                                                       const losses_partial_mask *states,
                                                       const float *logits, losses_targets targets,
@@ -480,9 +483,10 @@ LOSSES_API losses_status losses_partial_report(losses_report *report, const loss
 #ifndef LOSSES_NO_REFERENCE
 /* --- the same in double, plain and slow: the specification --------------------------------------
  * Float targets, weights, upstream and log_sum_exp stay float. Within 100 * 2^-53 of the exact result
- * (of the largest term where terms cancel) for logits that are floats; for other doubles the rounding of
- * x_j - x_r adds max |x_j - x_r| * 2^-53, in the focal losses times gamma; these have 2 gamma * 2^-53 more of
- * gamma above 10. The default eps is the double 1e-6. Uses exp, log1p and pow of libm, which may set errno. */
+ * (of the largest term where terms cancel) where x_j - x_r is exact, as it is for floats of like size;
+ * otherwise its rounding adds max |x_j - x_r| * 2^-53, in the focal losses times 1 + gamma; these have
+ * 2 gamma * 2^-53 more of gamma above 10. Probabilities below 2^-1022 have fewer bits. The default eps is the
+ * double 1e-6. Uses exp, log1p and pow of libm, which may set errno. */
 LOSSES_API losses_status losses_reference_log_softmax(double *log_probabilities,
                                                       const double *logits, losses_shape shape);
 LOSSES_API losses_status losses_reference_log_softmax_gradient(double *grad, const double *upstream,
@@ -5860,6 +5864,7 @@ static losses_status lossi_prepare_block(lossi_call *call, int finish, const voi
 {
     size_t positions;
     if (shape.classes > block.classes || block.first > block.classes - shape.classes ||
+        !lossi_fits(&positions, block.classes, sizeof(double), 0) ||
         !lossi_fits(&positions, shape.samples, shape.positions, 0) ||
         !lossi_fits(&call->states.bytes, positions, sizeof *states, 0)) {
         return LOSSES_BAD_SHAPE;

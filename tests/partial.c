@@ -419,6 +419,10 @@ static void wrong(void)
     block.classes = C + 1; /* one class is missing */
     CHECK_STATUS(FINISH(losses, at, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
     CHECK_STATUS(FINISH(losses, at, losses_f32(logits), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
+    block.classes = SIZE_MAX; /* of which -1 would be one */
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
+    block.classes = SIZE_MAX / 8 + 1;
+    CHECK_STATUS(FOLD(at, logits, losses_i32(labels), rows, block, 0, NULL), LOSSES_BAD_SHAPE);
     s = losses_rows(N, 0);
     CHECK_STATUS(FOLD(at, logits, losses_i32(labels), s, all, 0, NULL), LOSSES_BAD_SHAPE);
     s = losses_rows(SIZE_MAX / 8, C);
