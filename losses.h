@@ -400,7 +400,7 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest. A block outside of
  * the classes, or at the finish a state without every class, is LOSSES_BAD_SHAPE. Cost: the fold that of the
  * value of the block; with probabilities, or label smoothing above 1/2 or with class_weight, a second read, with
- * less smoothing one of the first block if the target is in another; the gradient one exp per logit.
+ * less smoothing where logits stand 30 above those that went before; the gradient one exp per logit.
  * Source: two softmax sums are merged as in Milakov & Gimelshein 2018. */
 
 typedef struct losses_block {
@@ -1059,32 +1059,36 @@ LOSSI_FORCE void lossi_add_losses(lossi_job *job, size_t i, const float *loss, s
  * The terms of a state are e^(x - anchor) 2^-k with its scale x_r: anchor 0 and k = x_r / ln 2 rounded up to
  * LOSSI_NEAR, so that the terms of states with common logits differ by a power of two; x_r and 0 beyond. */
 
-/* e^x 2^k, below 2^1000; 0 below 2^-1022. Within 2^-50: Taylor's series of |r| <= ln(2) / 2. */
-static double lossi_exp(double x, double k)
+/* e^(x - n ln 2), n rounded. Within 2^-50: Taylor's series of |r| <= ln(2) / 2. */
+static double lossi_exp_of(double x, double *n)
 {
     static const double lossi_terms[] = {
         1.0,          1.0,           1. / 2,         1. / 6,         1. / 24,
         1. / 120,     1. / 720,      1. / 5040,      1. / 40320,     1. / 362880,
         1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
+    double r, w, odd = 0, y = 0;
+    int i;
+    *n = (double)(int32_t)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
+    r = lossi_w(lossi_w(x - lossi_w(*n * 6.93147180369123816490e-1)) -
+                lossi_w(*n * 1.90821492927058770002e-10));
+    w = lossi_w(r * r);
+    for (i = 12; i >= 0; i -= 2) { /* side by side */
+        odd = lossi_w(lossi_w(odd * w) + lossi_terms[i + 1]);
+        y = lossi_w(lossi_w(y * w) + lossi_terms[i]);
+    }
+    return lossi_w(y + lossi_w(odd * r));
+}
+
+/* e^x 2^k, below 2^1000; 0 below 2^-1022. */
+LOSSI_FORCE double lossi_exp(double x, double k)
+{
     union {
         uint64_t u;
         double f;
     } power;
-    double n = 0, r, w, odd, y = 1;
-    int i;
+    double n = 0, y = 1;
     if (!(x > -1e4 && x < 1e4)) return x < 0 ? 0 : x; /* above: of no state that was folded */
-    if (x > 0 || x < 0) {
-        n = (double)(int32_t)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
-        r = lossi_w(lossi_w(x - lossi_w(n * 6.93147180369123816490e-1)) -
-                    lossi_w(n * 1.90821492927058770002e-10));
-        w = lossi_w(r * r);
-        y = odd = 0;
-        for (i = 12; i >= 0; i -= 2) { /* side by side */
-            odd = lossi_w(lossi_w(odd * w) + lossi_terms[i + 1]);
-            y = lossi_w(lossi_w(y * w) + lossi_terms[i]);
-        }
-        y = lossi_w(y + lossi_w(odd * r));
-    }
+    if (x > 0 || x < 0) y = lossi_exp_of(x, &n);
     n += k;
     if (!(n > -1022)) return 0;
     power.u = (uint64_t)(uint32_t)(1023 + (int32_t)n) << 52;
@@ -3421,8 +3425,8 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
 
 #ifndef LOSSES_NO_DOUBLE
 /* Reads the targets for a block of classes. To fold it: the reference is the target, where it is in the block,
- * otherwise the scale of the state, or a class of the block where that has none: the greatest, where the margins
- * to it count. For its gradient: from the finished states. */
+ * otherwise the scale of the state, or a class of the block where that has none: the greatest where it is kept
+ * apart, the greatest of a sample where only the margins to it count. For its gradient: from the finished states. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_group *g, int along,
                                                     int soft)
 {
@@ -3430,6 +3434,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
     const size_t classes = job->shape.classes;
     const int index = at->q == NULL;
     const int own = index && (!soft || lossi_target_leads(job));
+    const size_t sample = own ? lossi_least(classes, 64) : classes;
     size_t greatest[LOSSV_N], l, c;
     int asked = 0;
     g->terms = NULL;
@@ -3466,11 +3471,8 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
             g->u[l] = s->u;
         } else {
             g->r[l] = g->t[l] < classes ? g->t[l] : LOSSI_NONE;
-            if (soft &&
-                (!own || (g->t[l] >= classes &&
-                          (s->folded == 0 || at->x[LOSSI_FN(element)(along, at->x_step, l, 0)] >
-                                                 s->x_r + LOSSI_AHEAD))))
-                g->r[l] = LOSSI_FN(greatest_of)(classes, at, along, l, greatest, &asked);
+            if (soft && (!own || (g->r[l] == LOSSI_NONE && s->folded == 0)))
+                g->r[l] = LOSSI_FN(greatest_of)(sample, at, along, l, greatest, &asked);
             c = g->r[l] < classes ? g->r[l] : 0;
             g->x_r[l] = g->r[l] == c || s->folded == 0
                             ? at->x[LOSSI_FN(element)(along, at->x_step, l, c)]
@@ -3485,6 +3487,16 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
     g->m = LOSSI_FN(margin_at)(g->x_z);
 }
 
+/* Whether some r of a block has moved: the margins to the class that was first taken may be large, and
+ * cancel, so they are to be summed again. */
+LOSSI_OP int LOSSI_FN(has_moved)(lossv_group *g)
+{
+    const lossv x_r = lossv_load_all(g->x_r);
+    const int moved = lossv_any_lt(g->x_z, x_r);
+    g->x_z = x_r;
+    return moved;
+}
+
 /* Takes the sums of a block into the states. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lossv_group *g,
                                                   int along, int soft)
@@ -3492,10 +3504,9 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
     const lossi_place *at = &g->at;
     const size_t classes = job->shape.classes;
     const float *const w = job->weight;
-    float high[3][LOSSV_N] = {{0}}, low[3][LOSSV_N] = {{0}}, k[LOSSV_N], x_z[LOSSV_N];
+    float high[3][LOSSV_N] = {{0}}, low[3][LOSSV_N] = {{0}}, k[LOSSV_N];
     size_t l;
     lossv_store(k, LOSSV_N, g->m.k);
-    lossv_store(x_z, LOSSV_N, g->x_z);
     lossv_store(high[0], LOSSV_N, g->sums.S.high);
     lossv_store(low[0], LOSSV_N, g->sums.S.low);
     if (soft) {
@@ -3525,8 +3536,6 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
         if (g->guess) {
             if (r < classes && r != t) y.sum += lossi_term(x_r, y.x_r);
             y.rest = job->uniform * job->all_weight;
-            if (soft && x_r - x_z[l] != 0) y.margins += y.rest * ((double)x_r - (double)x_z[l]);
-            if (soft && x_z[l] < -FLT_MAX) y.margins = (double)LOSSI_INF;
         } else {
             const losses_wide w_r = w != NULL ? (losses_wide)w[r] : 1;
             losses_wide q_r = 0;
@@ -3606,6 +3615,8 @@ LOSSI_STEP void LOSSI_FN(take_groups)(const lossi_job *job, lossv_group *g, size
     for (i = 0; i < n && sweep; i++) {
 #ifndef LOSSES_NO_DOUBLE
         if (lossi_is_partial(job)) {
+            if (soft && LOSSI_FN(has_moved)(g + i))
+                LOSSI_FN(sweep_as)(job, g + i, along, soft, fine);
             LOSSI_FN(end_block)(job, g + i, along, soft);
             continue;
         }
@@ -5904,10 +5915,17 @@ LOSSES_API losses_status losses_partial_merge(losses_partial *states, const loss
     return LOSSES_OK;
 }
 
-/* Finishes the state of position i, of target t (t = classes: probabilities). Returns the loss. With
+/* e^x of the class that is kept apart, in the terms of the state */
+static double lossi_term_apart(const losses_partial *y, int index)
+{
+    if (y->sum != y->sum || y->x_r < -FLT_MAX) return 1; /* there is no answer */
+    return lossi_term(index && y->r == LOSSI_NONE ? y->x_t : y->x_r, y->x_r);
+}
+
+/* Finishes the state of position i, of target t (t = classes: probabilities), e as above. Returns the loss. With
  * s = 1 - p of the class that is kept apart; see finish and slopes_of_terms of PART 4. */
 static double lossi_finish_state(const lossi_call *call, losses_partial *y, size_t t, size_t i,
-                                 float gamma)
+                                 float gamma, double e)
 {
     const losses_options *const o = &call->options;
     const int index = t < call->classes, own = index && y->r == LOSSI_NONE;
@@ -5918,10 +5936,9 @@ static double lossi_finish_state(const lossi_call *call, losses_partial *y, size
     const double x_r = (double)y->x_r, x_t = (double)y->x_t, x = own ? x_t : x_r;
     const double t_r = own ? smooth / (double)call->classes : y->t_r; /* of the class apart */
     const double rest = own ? y->rest - t_r : y->rest;
-    double w_t = 0, e = 1, S, L, A, s, p, loss, lse, above, Z, all;
+    double w_t = 0, S, L, A, s, p, loss, lse, above, Z, all;
     if (index) w_t = (w != NULL ? (double)w[t] : 1) * (1 - smooth);
     if (y->x_r < -FLT_MAX) y->sum = (double)LOSSI_NAN; /* all are -inf */
-    if (y->sum == y->sum) e = lossi_term((float)x, y->x_r);
     all = y->sum + e;
     if (e > 1e-200) {
         S = y->sum / e;
@@ -5966,7 +5983,8 @@ LOSSES_API losses_status losses_partial_finish(float *loss, losses_partial *stat
 {
     const int index = targets.type != LOSSI_F32;
     lossi_call call;
-    size_t i, positions;
+    size_t i, k, positions;
+    double e[16];
     losses_status status;
     block.first = 0;
     status = lossi_prepare_block(&call, 1, loss, NULL, states, states, targets,
@@ -5982,13 +6000,15 @@ LOSSES_API losses_status losses_partial_finish(float *loss, losses_partial *stat
     for (i = 0; i < positions; i++) {
         const int64_t t = index ? lossi_target(targets, i) : -1;
         float l = 0;
+        for (k = i; i % 16 == 0 && k < i + 16 && k < positions; k++) /* side by side */
+            e[k - i] = lossi_term_apart(states + k, index);
         if (index && t == call.ignore) {
             states[i].slope = 0;
             states[i].at_r = states[i].less_t = states[i].u = 0;
             if (call.options.log_sum_exp != NULL) call.options.log_sum_exp[i] = 0;
         } else {
             l = (float)lossi_finish_state(&call, states + i, index ? (size_t)t : block.classes, i,
-                                          gamma);
+                                          gamma, e[i % 16]);
         }
         lossi_add(&call.sum, (losses_wide)l);
         if (loss != NULL && call.options.reduction == LOSSES_NONE) loss[i] = l;

@@ -549,27 +549,31 @@ static void extremes(void)
     }
 }
 
-/* A masked class, then others, the target last: blocks before it hold the one or both. */
+/* Masked classes, then others, the target last: blocks before it hold the ones or both. Of many classes those
+ * that a first block is sampled in are masked, all or but for a few. */
 static void masked_first(void)
 {
     static const float logits[5] = {-1e4f, 0, -1, -2, 1};
     losses_options zero;
     task a;
-    size_t most, i;
+    size_t most, i, c, masked, n;
     memset(&zero, 0, sizeof zero);
     a.o = zero;
     a.o.label_smoothing = 0.1f;
-    a.shape = losses_rows(1, 5);
-    a.shape.class_stride = 1;
-    a.shape.sample_stride = 5;
     a.soft = a.focal = 0;
     a.gamma = 0;
-    targets[0] = 4;
-    for (i = 0; i < 60; i++) {
-        memcpy(x, logits, 5 * sizeof *x);
-        x[1] += bell(); /* other roundings each time */
-        x[2] += bell();
-        most = 1 + i % 4;
+    for (i = 0; i < 180; i++) {
+        n = i < 60 ? 5 : CLASSES;
+        masked = i < 60 ? 1 : below(2) ? 1 + below(3) : 64 + below(CLASSES / 2);
+        most = i < 60 ? 1 + i % 4 : CLASSES;
+        a.shape = losses_rows(1, n);
+        a.shape.class_stride = 1;
+        a.shape.sample_stride = n;
+        targets[0] = (int32_t)n - 1;
+        for (c = 0; c < n; c++) x[c] = c < masked ? logits[0] : logits[1 + c % 3];
+        x[n - 1] = logits[4];
+        x[masked] += bell(); /* other roundings each time */
+        x[masked + 1] += bell();
         check_case("masked first, %u, blocks of up to %u", (unsigned)i, (unsigned)most);
         fold_all(&a, 1, most);
         compare(&a);
