@@ -1243,6 +1243,7 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
  *   load(p, m, fill)     p[0..m) in the first lanes and fill in the rest; all of them for m >= LOSSV_N
  *   store(p, m, v)       the first m lanes; nothing is read or written outside
  *   stream(p, v)         store to a multiple of LOSSV_N floats, past the caches
+ *   here(x)              set(x) where it stands: gcc keeps numbers that are the same for long, in memory
  *   live(m)              1 in the first m lanes, 0 in the rest
  *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
  *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
@@ -1408,7 +1409,16 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
 typedef float32x4_t lossi_quad __attribute__((aligned(4), may_alias));
 #define lossr_load(p)     (*(const lossi_quad *)(p))
 #define lossr_store(p, a) (*(lossi_quad *)(p) = (a))
-#define lossr_settle()    __asm__ volatile("" ::: "memory")
+/* an asm that clobbers memory would do, but would have it forget what no other function can reach */
+#define lossr_settle()    __atomic_signal_fence(__ATOMIC_SEQ_CST)
+/* what it keeps it keeps on the stack, whence a number takes twice as long as from a core register */
+#define lossr_here(x)     LOSSI_FN(anew)(x)
+LOSSI_FORCE float32x4_t LOSSI_FN(anew)(float x)
+{
+    float32x4_t y;
+    __asm__ volatile("vdup.32 %q0, %1" : "=w"(y) : "r"(x));
+    return y;
+}
 #endif
 #define lossr_load_part(p, m, fill) \
     lossr_if(lossr_part(m), vldrwq_z_f32(p, lossr_part(m)), lossr_set(fill))
@@ -1661,6 +1671,7 @@ typedef float LOSSI_FN(unaligned);
     return y
 #define lossv          LOSSI_FN(v)
 #define lossv_set      LOSSI_FN(set)
+#define lossv_here     LOSSI_FN(here)
 #define lossv_load_all LOSSI_FN(load_all)
 #define lossv_load     LOSSI_FN(load)
 #define lossv_store    LOSSI_FN(store)
@@ -1732,6 +1743,7 @@ LOSSI_OP lossr LOSSI_FN(quotient)(lossr a, lossr b)
     size_t l;
     lossr_store(x, a);
     lossr_store(y, b);
+    LOSSI_UNROLL(4)
     for (l = 0; l < 4; l++) x[l] /= y[l];
     return lossr_load(x);
 }
@@ -1784,6 +1796,11 @@ LOSSI_OP lossv lossv_set(float x)
     const lossr all = lossr_set(x);
     LOSSV_EACH(all);
 }
+
+#ifndef lossr_here
+#define lossr_here lossr_set
+#endif
+LOSSI_OP lossv lossv_here(float x) { LOSSV_EACH(lossr_here(x)); }
 
 LOSSI_OP lossv lossv_load_all(const float *p) { LOSSV_EACH(lossr_load(p + i * LOSSV_W)); }
 
@@ -1904,7 +1921,7 @@ LOSSI_OP int lossv_any_lt(lossv a, lossv b)
 LOSSI_OP lossv lossv_pow2(lossv d, lossv base, lossv *n)
 {
     const lossv magic = lossv_add(base, lossv_set(12582912.f + 127.f));
-    const lossv turns = lossv_fma_by(d, 1.44269504f, lossv_set(-0.0849625f));
+    const lossv turns = lossv_fma_by(d, 1.44269504f, lossv_here(-0.0849625f));
     lossv sum = lossv_add(turns, magic);
     LOSSV_ALL(lossr_opaque(sum.r[i])) /* -Ofast would have sum - magic for turns */
     LOSSV_ALL(n->r[i] = lossr_steps(sum.r[i], magic.r[i]))
@@ -2124,14 +2141,12 @@ LOSSI_OP lossv_pair LOSSI_FN(gather)(const float *high, const float *low)
 #endif
 #endif
 
-/* The sum of all lanes of LOSSV_SUMS pairs, in the same order. */
-LOSSI_OP void LOSSI_FN(fold)(const lossv_pair *pairs, float *y_high, float *y_low)
+/* The sum of all lanes of LOSSV_SUMS pairs, in the same order; of the pairs nothing is left. */
+LOSSI_OP void LOSSI_FN(fold)(lossv_pair *part, float *y_high, float *y_low)
 {
-    lossv_pair part[LOSSV_SUMS];
     float high[2 * LOSSV_N], low[2 * LOSSV_N];
     lossv error;
     size_t half, i;
-    for (i = 0; i < LOSSV_SUMS; i++) part[i] = pairs[i];
     LOSSI_UNROLL(4)
     for (half = LOSSV_SUMS / 2; half > 0; half /= 2) {
         LOSSI_UNROLL(4)
@@ -2155,7 +2170,7 @@ LOSSI_OP void LOSSI_FN(fold)(const lossv_pair *pairs, float *y_high, float *y_lo
     *y_low = low[0];
 }
 
-LOSSI_OP lossi_sum LOSSI_FN(sum)(const lossv_pair *pairs)
+LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair *pairs)
 {
     float high, low;
     lossi_sum y;
@@ -2179,8 +2194,8 @@ LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv *s, lossv *rest)
     r0 = lossv_fma_by(n, -LOSSV_LN2_HI, d);
     r = lossv_fma_by(n, -LOSSV_LN2_LO, r0);
     r2 = lossv_mul(r, r);
-    q = lossv_fma_by(r, 4.16567065e-2f, lossv_set(1.66665971e-1f));
-    q2 = lossv_fma_by(r, 1.47707295e-3f, lossv_set(8.35688319e-3f));
+    q = lossv_fma_by(r, 4.16567065e-2f, lossv_here(1.66665971e-1f));
+    q2 = lossv_fma_by(r, 1.47707295e-3f, lossv_here(8.35688319e-3f));
     q = lossv_fma(q2, r2, q);
     q = lossv_fma_plus(q, r, 5.00000238e-1f);
     t = lossv_fma(q, r2, r);
@@ -2201,10 +2216,10 @@ LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low)
 LOSSI_OP lossv LOSSI_FN(log_rest)(lossv f, lossv low)
 {
     const lossv f2 = lossv_mul(f, f), f4 = lossv_mul(f2, f2);
-    const lossv a = lossv_fma_by(f, -2.50002116e-1f, lossv_set(3.33333462e-1f));
-    const lossv b = lossv_fma_by(f, -1.66531473e-1f, lossv_set(1.99992329e-1f));
-    const lossv c = lossv_fma_by(f, -1.27602905e-1f, lossv_set(1.42812356e-1f));
-    lossv p = lossv_fma_by(f, -8.96454304e-2f, lossv_set(1.16992444e-1f));
+    const lossv a = lossv_fma_by(f, -2.50002116e-1f, lossv_here(3.33333462e-1f));
+    const lossv b = lossv_fma_by(f, -1.66531473e-1f, lossv_here(1.99992329e-1f));
+    const lossv c = lossv_fma_by(f, -1.27602905e-1f, lossv_here(1.42812356e-1f));
+    lossv p = lossv_fma_by(f, -8.96454304e-2f, lossv_here(1.16992444e-1f));
     p = lossv_fma_by(f2, 3.60909887e-2f, p);
     p = lossv_fma(p, f2, c);
     p = lossv_fma(p, f4, lossv_fma(b, f2, a));
@@ -2302,7 +2317,7 @@ typedef struct lossv_margin {
  * from an index ("soft": 1 of label smoothing, 2 of float targets), margins = sum t_c (x_z - x_c) / 2 and
  * rest = sum_{c != r} t_c, which only float targets need. */
 typedef struct lossv_sums {
-    lossv_pair S, margins, rest;
+    lossv_pair S[LOSSV_SUMS], margins[LOSSV_SUMS], rest[LOSSV_SUMS]; /* in parts; or in the first */
 } lossv_sums;
 
 LOSSI_OP lossv_margin LOSSI_FN(margin_at)(lossv x)
@@ -2349,6 +2364,10 @@ LOSSI_OP size_t LOSSI_FN(element)(int along, size_t step, size_t l, size_t c)
 
 /* Lanes of block i that exist */
 #define LOSSV_LANES(i) (along ? job->shape.classes - (i)*LOSSV_N : at->count)
+
+/* Positions of a group; of one that is alone, 1 also to a compiler that has all in one function */
+#define LOSSV_ALONE     (LOSSV_SUMS > 1 ? 2 : 1) /* for along */
+#define LOSSV_COUNT(at) (LOSSV_SUMS > 1 && along > 1 ? 1 : (at)->count)
 
 /* Marks the class r of each position among the blocks from `begin` on, across: number of its block less
  * begin, or -1. */
@@ -2560,7 +2579,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place
                        lossv_mul(lossv_add(base, lossv_set(127)), lossv_set(-LOSSV_LN2)));
     unit = lossv_if_eq(over, one, lossv_set(5.4210109e-20f), one);
     for (i = 0; i < (along ? LOSSV_SUMS : 1); i++) {
-        lossv_pair *const S = &sums[i].S;
+        lossv_pair *const S = sums->S + i;
         S->high = lossv_mul(lossv_mul(S->high, factor), unit);
         S->low = lossv_mul(lossv_mul(S->low, factor), unit);
     }
@@ -2570,7 +2589,7 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(rebase)(size_t classes, const lossi_place
         lossv_store(p, n, lossv_mul(lossv_mul(lossv_load(p, n, 0), factor), unit));
     }
     e = lossv_if_eq(lossv_load_all(behind), one, LOSSI_FN(term)(old.x, m), zero);
-    lossv_accumulate(&sums->S, e);
+    lossv_accumulate(sums->S, e);
     lossv_store(e_l, LOSSV_N, e);
     for (l = 0; l < lanes && v->terms != NULL; l++)
         if (behind[l] > 0) v->terms[LOSSI_FN(element)(along, v->terms_step, l, t[l])] = e_l[l];
@@ -2599,15 +2618,21 @@ typedef struct lossv_walk {
     size_t r, own;     /* along: the class r, and its block */
     const float *from; /* along: its logits, from `begin` on, but -inf at r */
     float *kept;       /* across: where its logits are kept, or NULL */
+    float *to;         /* along, for parts: where its terms go, or those that nobody reads */
     size_t begin;      /* number of its first */
 } lossv_walk;
 
+/* Parts of a sweep along that go together: all, or each by itself, for its sums to stay in registers */
+#define LOSSV_TOGETHER(soft, fine) ((size_t)((soft) || (fine) > 1 ? 1 : LOSSV_SUMS))
+
 /* s (1 + t) = e to the next of the sums in turn, so that few additions wait for each other: those of number
  * `turn` if that is below 4 (LOSSV_MANY), otherwise in memory, for registers are few. */
-LOSSI_OP void LOSSI_FN(add_in_turn)(lossv_walk *w, int fine, lossv s, lossv t, lossv e, size_t turn)
+LOSSI_OP void LOSSI_FN(add_in_turn)(lossv_walk *w, int soft, int fine, lossv s, lossv t, lossv e,
+                                    size_t turn)
 {
+    const size_t floats = LOSSV_TOGETHER(soft, fine) * LOSSV_N;
     float *const p = w->in_turn + w->turn;
-    float *const q = w->in_turn + 4 * LOSSV_N + w->turn % (2 * LOSSV_N);
+    float *const q = w->in_turn + 4 * floats + w->turn % (2 * floats);
 #if LOSSV_MANY
     if (turn < 4) {
         w->of_e[turn] = lossv_add(w->of_e[turn], fine ? s : e);
@@ -2618,7 +2643,7 @@ LOSSI_OP void LOSSI_FN(add_in_turn)(lossv_walk *w, int fine, lossv s, lossv t, l
     (void)turn;
     lossv_store(p, LOSSV_N, lossv_add(lossv_load_all(p), fine ? s : e));
     if (fine) lossv_store(q, LOSSV_N, lossv_fma(s, t, lossv_load_all(q)));
-    w->turn = (w->turn + LOSSV_N) % (4 * LOSSV_N);
+    w->turn = (w->turn + LOSSV_N) % (4 * floats);
 }
 
 /* One block of a sweep, of n lanes: logits raw, and x, which is -inf at r.
@@ -2637,7 +2662,7 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
     t = lossv_exp_rest(x, w->base, &s, &low);
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
-        LOSSI_FN(add_in_turn)(w, fine, s, t, e, turn);
+        LOSSI_FN(add_in_turn)(w, soft, fine, s, t, e, turn);
     } else { /* Dekker: with the error of each addition, nearly, for e may be the larger */
         sum = lossv_add(w->ones, e);
         error = lossv_sub(e, lossv_sub(sum, w->ones));
@@ -2651,7 +2676,9 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
         w->lows = lossv_add(w->lows, error);
         w->ones = sum;
     }
-    if (v->terms != NULL) {
+    if (along && LOSSV_SUMS > 1) { /* a branch would take longer than a store for nothing */
+        lossv_store(w->to + (i - w->begin) * LOSSV_N, n, e);
+    } else if (v->terms != NULL) {
         if (along) LOSSI_PREFETCH_FAR(v->soon_grad + i * v->soon_step);
         if (!along) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
         lossv_store(v->terms + i * v->terms_step, n, e);
@@ -2678,18 +2705,23 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
 }
 
 /* The sums in turn as one, with its error in lows: |rests| < ones */
-LOSSI_OP void LOSSI_FN(turns)(lossv_walk *w, int fine)
+LOSSI_OP void LOSSI_FN(turns)(const lossv_walk *w, int soft, int fine, lossv *ones, lossv *lows)
 {
-    const float *const e = w->in_turn, *const rest = e + 4 * LOSSV_N;
-    lossv rests, sum;
-    w->ones =
-        lossv_add(lossv_add(lossv_load_all(e), lossv_load_all(e + LOSSV_N)),
-                  lossv_add(lossv_load_all(e + 2 * LOSSV_N), lossv_load_all(e + 3 * LOSSV_N)));
-    if (!fine) return;
-    rests = lossv_add(lossv_load_all(rest), lossv_load_all(rest + LOSSV_N));
-    sum = lossv_add(w->ones, rests);
-    w->lows = lossv_sub(rests, lossv_sub(sum, w->ones));
-    w->ones = sum;
+    const size_t parts = LOSSV_TOGETHER(soft, fine), floats = parts * LOSSV_N;
+    size_t a;
+    LOSSI_UNROLL(4)
+    for (a = 0; a < parts; a++) {
+        const float *const e = w->in_turn + a * LOSSV_N, *const rest = e + 4 * floats;
+        lossv rests, sum = lossv_add(lossv_load_all(e), lossv_load_all(e + floats));
+        sum = lossv_add(sum,
+                        lossv_add(lossv_load_all(e + 2 * floats), lossv_load_all(e + 3 * floats)));
+        ones[a] = sum;
+        lows[a] = lossv_set(0);
+        if (!fine) continue;
+        rests = lossv_add(lossv_load_all(rest), lossv_load_all(rest + floats));
+        ones[a] = lossv_add(sum, rests);
+        lows[a] = lossv_sub(rests, lossv_sub(ones[a], sum));
+    }
 }
 
 LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
@@ -2706,7 +2738,8 @@ LOSSI_OP size_t LOSSI_FN(walk_fours)(lossv_walk *w, const lossv_view *v, int sof
                                      size_t i, size_t whole)
 {
     lossv *const e = w->of_e, *const t = w->of_st;
-    float *const p = w->in_turn, *const q = p + 4 * LOSSV_N;
+    const size_t floats = LOSSV_TOGETHER(soft, fine) * LOSSV_N;
+    float *p = w->in_turn;
     e[0] = e[1] = e[2] = e[3] = t[0] = t[1] = lossv_set(0);
 #if LOSSV_MANY
     if (whole < i + 8) whole = i; /* for fewer it does not pay */
@@ -2719,11 +2752,15 @@ LOSSI_OP size_t LOSSI_FN(walk_fours)(lossv_walk *w, const lossv_view *v, int sof
 #else
     (void)v, (void)soft, (void)whole;
 #endif
-    lossv_store(p, LOSSV_N, e[0]);
-    lossv_store(p + LOSSV_N, LOSSV_N, e[1]);
-    lossv_store(p + 2 * LOSSV_N, LOSSV_N, e[2]);
-    lossv_store(p + 3 * LOSSV_N, LOSSV_N, e[3]);
-    if (fine) lossv_store(q, LOSSV_N, t[0]), lossv_store(q + LOSSV_N, LOSSV_N, t[1]);
+    LOSSI_UNROLL(4)
+    for (; p < w->in_turn + floats; p += LOSSV_N) {
+        lossv_store(p, LOSSV_N, e[0]);
+        lossv_store(p + floats, LOSSV_N, e[1]);
+        lossv_store(p + 2 * floats, LOSSV_N, e[2]);
+        lossv_store(p + 3 * floats, LOSSV_N, e[3]);
+        if (fine) lossv_store(p + 4 * floats, LOSSV_N, t[0]);
+        if (fine) lossv_store(p + 5 * floats, LOSSV_N, t[1]);
+    }
     return i;
 }
 
@@ -2777,9 +2814,10 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
     const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
-    float kept[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N], in_turn[6 * LOSSV_N];
+    float kept[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N], in_turn[6 * LOSSV_SUMS * LOSSV_N];
     const int guess = g->guess, keep = guess && v.terms == v.x; /* terms replace the logits */
     const size_t parts = along ? LOSSV_SUMS : 1;
+    const size_t together = along ? LOSSV_TOGETHER(soft, fine) : 1, step = parts / together;
     size_t i, a, begin, end, whole;
     lossv ones[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
     lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
@@ -2789,9 +2827,10 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     LOSSI_FN(follow)(&w, g, along, l);
     w.half_z = along ? lossv_set(g->x_r[l]) : g->m.x; /* of the first r */
     w.half_z = lossv_mul(w.half_z, lossv_set(0.5f));
+    LOSSI_UNROLL(4)
     for (a = 0; a < parts; a++) {
-        sums[a].S.high = sums[a].S.low = zero;
-        if (soft) sums[a].margins = sums[a].rest = sums[a].S;
+        sums->S[a].high = sums->S[a].low = zero;
+        if (soft) sums->margins[a] = sums->rest[a] = sums->S[a];
     }
     w.in_turn = in_turn;
     w.kept = keep ? kept : NULL;
@@ -2799,9 +2838,10 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
         int own;
         end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
-        whole = lossi_least(v.full - v.full % parts, end);
+        whole = lossi_least(v.full - v.full % step, end);
         own = along && w.own >= begin && w.own < end;
         w.begin = begin;
+        w.to = v.terms != NULL ? v.terms + begin * LOSSV_N : kept;
         w.top = lossv_set(-LOSSI_INF);
         for (i = begin; i < whole && along && (own || keep); i++)
             lossv_store(kept + (i - begin) * LOSSV_N, LOSSV_N, lossv_load_all(v.x + i * LOSSV_N));
@@ -2812,15 +2852,15 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             float *const p = kept + (w.own - begin) * LOSSV_N;
             lossv_store(p, LOSSV_N, LOSSI_FN(but)(w.r, lossv_set(-LOSSI_INF), lossv_load_all(p)));
         }
-        for (a = 0; a < parts; a++) { /* each part by itself: its sums can stay in registers */
+        for (a = 0; a < parts; a += together) {
             w.ones = w.lows = w.margins = w.rest = w.most_margins.high = w.most_margins.low = zero;
             w.turn = 0;
-            if (soft) w.most_margins = sums[a].margins, w.most_rest = sums[a].rest;
+            if (soft) w.most_margins = sums->margins[a], w.most_rest = sums->rest[a];
             i = begin + a;
             if (along) {
                 w.from = own || keep ? kept : v.x + begin * LOSSV_N;
                 if (fine < 2) i = LOSSI_FN(walk_fours)(&w, &v, soft, fine, i, whole);
-                for (; i < whole; i += parts)
+                for (; i < whole; i += step)
                     LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_N, 4);
                 w.from = kept;
                 if (i < end) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_LANES(i), 4);
@@ -2830,13 +2870,13 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 for (; i < whole; i++) LOSSI_FN(walk_across)(&w, &v, soft, fine, i, LOSSV_N);
                 for (; i < end; i++) LOSSI_FN(walk_across)(&w, &v, soft, fine, i, LOSSV_LANES(i));
             }
-            if (along && fine < 2) LOSSI_FN(turns)(&w, fine);
             ones[a] = w.ones;
             lows[a] = w.lows;
+            if (along && fine < 2) LOSSI_FN(turns)(&w, soft, fine, ones + a, lows + a);
             margins[a] = w.margins;
             rest[a] = w.rest;
             /* rest at once: only float targets have it, and no guess that is taken back below */
-            if (soft) most_margins[a] = w.most_margins, sums[a].rest = w.most_rest;
+            if (soft) most_margins[a] = w.most_margins, sums->rest[a] = w.most_rest;
         }
         if (guess && lossv_any_lt(w.most, w.top)) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
@@ -2844,17 +2884,16 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             const lossv one = lossv_set(1),
                         over = along ? one : lossv_if_lt(w.most, w.top, one, zero);
             lossv_margin m = along ? LOSSI_FN(margin_at)(lossv_set(g->x_r[l])) : g->m;
-            lossv_sums y[LOSSV_SUMS];
+            lossv_sums y = *sums;
             size_t r[LOSSV_N];
-            for (a = 0; a < parts; a++) y[a] = sums[a];
-            LOSSI_FN(know)(g);
+            if (!along) LOSSI_FN(know)(g);
             for (i = begin; i < end && keep; i++) {
                 lossv x = lossv_load_all(kept + (i - begin) * LOSSV_N);
                 if (own && i == w.own) x = LOSSI_FN(but)(w.r, m.x, x);
                 lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i), x);
             }
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) r[a] = g->r[l + a];
-            LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, over, &apart, &m, r, y);
+            LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, over, &apart, &m, r, &y);
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
             if (along) {
                 g->x_r[l] = LOSSI_FN(first)(m.x);
@@ -2865,23 +2904,27 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 g->m = m;
             }
             LOSSI_FN(follow)(&w, g, along, l);
-            for (a = 0; a < parts; a++) sums[a] = y[a];
+            *sums = y;
             g->moved = 1;
             if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
             end = begin; /* once more */
             continue;
         }
+        LOSSI_UNROLL(4)
         for (a = 0; a < parts; a++) {
-            lossv_sums *const y = sums + a;
+            lossv_pair *const S = sums->S + a;
             if (begin == 0) {
-                y->S.high = ones[a];
-                y->S.low = lows[a];
+                S->high = ones[a];
+                S->low = lows[a];
             } else {
-                y->S.low = lossv_add(y->S.low, lows[a]);
-                lossv_accumulate(&y->S, ones[a]);
+                S->low = lossv_add(S->low, lows[a]);
+                lossv_accumulate(S, ones[a]);
             }
-            if (soft) y->margins = most_margins[a], lossv_accumulate(&y->margins, margins[a]);
-            if (soft > 1) lossv_accumulate(&y->rest, rest[a]);
+            if (soft) {
+                sums->margins[a] = most_margins[a];
+                lossv_accumulate(sums->margins + a, margins[a]);
+            }
+            if (soft > 1) lossv_accumulate(sums->rest + a, rest[a]);
         }
     }
 }
@@ -2897,7 +2940,7 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
         float tiles[6][LOSSV_N * LOSSV_N]; /* what belongs to position l in row l */
 #endif
         const int alone = LOSSV_SUMS > 1 || g->at.count == 1;
-        const size_t count = alone ? g->at.count : LOSSV_N;
+        const size_t count = alone ? LOSSV_COUNT(&g->at) : LOSSV_N;
         float sums[6][LOSSV_N];
         const lossv zero = lossv_set(0);
         const size_t kinds = (size_t)soft + 1; /* of sums */
@@ -2907,34 +2950,30 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
         lossv_store(g->low, LOSSV_N, g->m.low);
         for (i = 0; i < 2 * kinds && alone; i++) lossv_store(sums[i], LOSSV_N, zero);
         for (l = 0; l < count; l++) {
-            lossv_pair y[3][LOSSV_SUMS];
+            lossv_sums parts;
             if (g->on[l] > 0) {
-                lossv_sums parts[LOSSV_SUMS];
-                LOSSI_FN(sweep)(job, g, 1, soft, fine, l, parts);
-                for (i = 0; i < LOSSV_SUMS; i++) {
-                    y[0][i] = parts[i].S;
-                    if (soft) y[1][i] = parts[i].margins, y[2][i] = parts[i].rest;
-                }
+                LOSSI_FN(sweep)(job, g, 1, soft, fine, l, &parts);
             } else {
                 if (alone) continue;
-                y[0][0].high = y[0][0].low = zero;
-                if (soft) y[1][0] = y[2][0] = y[0][0];
+                parts.S->high = parts.S->low = zero;
+                if (soft) *parts.margins = *parts.rest = *parts.S;
             }
             for (i = 0; i < kinds; i++) {
+                lossv_pair *const y = i == 0 ? parts.S : i == 1 ? parts.margins : parts.rest;
                 if (alone) {
-                    LOSSI_FN(fold)(y[i], sums[2 * i] + l, sums[2 * i + 1] + l);
+                    LOSSI_FN(fold)(y, sums[2 * i] + l, sums[2 * i + 1] + l);
                     continue;
                 }
 #if LOSSV_SUMS == 1
-                lossv_store(tiles[2 * i] + l * LOSSV_N, LOSSV_N, y[i]->high);
-                lossv_store(tiles[2 * i + 1] + l * LOSSV_N, LOSSV_N, y[i]->low);
+                lossv_store(tiles[2 * i] + l * LOSSV_N, LOSSV_N, y->high);
+                lossv_store(tiles[2 * i + 1] + l * LOSSV_N, LOSSV_N, y->low);
 #endif
             }
         }
-        if (soft == 1) g->sums.rest.high = g->sums.rest.low = zero;
+        if (soft == 1) g->sums.rest[0].high = g->sums.rest[0].low = zero;
         if (g->moved) g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
         for (i = 0; i < kinds; i++) {
-            lossv_pair *const y = i == 0 ? &g->sums.S : i == 1 ? &g->sums.margins : &g->sums.rest;
+            lossv_pair *const y = i == 0 ? g->sums.S : i == 1 ? g->sums.margins : g->sums.rest;
             if (alone) {
                 y->high = lossv_load_all(sums[2 * i]);
                 y->low = lossv_load_all(sums[2 * i + 1]);
@@ -3036,15 +3075,15 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
     }
 #endif
     g->known = 1;
-    lossv_store(g->on, LOSSV_N, lossv_live(at->count));
-    if (!index || at->count < LOSSV_N)
+    lossv_store(g->on, LOSSV_N, lossv_live(LOSSV_COUNT(at)));
+    if (!index || LOSSV_COUNT(at) < LOSSV_N)
         for (l = 0; l < LOSSV_N; l++) g->t[l] = g->r[l] = 0, g->x_r[l] = 0;
     g->guess = index;
     g->moved = !index;
     g->w = lossv_set((float)job->keep * job->alpha);
     if (index) {
-        lossi_labels(job, at->first, at->count, g->t, g->on);
-        for (l = 0; l < at->count; l++) {
+        lossi_labels(job, at->first, LOSSV_COUNT(at), g->t, g->on);
+        for (l = 0; l < LOSSV_COUNT(at); l++) {
             g->r[l] = g->t[l];
             g->x_r[l] = at->x[LOSSI_FN(element)(along, at->x_step, l, g->t[l])];
         }
@@ -3057,10 +3096,10 @@ LOSSI_STEP void LOSSI_FN(begin)(const lossi_job *job, lossv_group *g, int along,
     }
     g->x_t = lossv_load_all(g->x_r);
     lossv_store(g->u, LOSSV_N,
-                job->upstream != NULL ? lossv_load(job->upstream + at->first, at->count, 0)
+                job->upstream != NULL ? lossv_load(job->upstream + at->first, LOSSV_COUNT(at), 0)
                                       : lossv_set(job->factor));
     if (soft) {
-        for (l = 0; l < at->count; l++) {
+        for (l = 0; l < LOSSV_COUNT(at); l++) {
             const float w_t = index && job->weight != NULL ? job->weight[g->t[l]] : 1.f;
             if (!(g->on[l] > 0) || (index && w_t >= lead && g->x_r[l] >= -FLT_MAX)) continue;
             g->r[l] = LOSSI_FN(greatest_of)(job->shape.classes, at, along, l, greatest, &asked);
@@ -3123,8 +3162,9 @@ LOSSI_OP void LOSSI_FN(target_sums)(const lossi_job *job, const lossv_group *g, 
                                     losses_wide *all_t_r)
 {
     const lossi_place *at = &g->at;
-    const lossv zero = lossv_set(0), sum = g->sums.rest.high; /* if infinite, its low part is NaN */
-    const lossv more = lossv_if_lt(lossv_abs(sum), lossv_set(LOSSI_INF), g->sums.rest.low, zero);
+    const lossv zero = lossv_set(0),
+                sum = g->sums.rest[0].high; /* if infinite, its low part is NaN */
+    const lossv more = lossv_if_lt(lossv_abs(sum), lossv_set(LOSSI_INF), g->sums.rest[0].low, zero);
     const int index = at->q == NULL;
     const losses_wide uniform = index ? job->uniform : 0;
     float high[LOSSV_N], low[LOSSV_N], t[LOSSV_N], w_r[LOSSV_N], q_r[LOSSV_N];
@@ -3186,7 +3226,7 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
     float each[LOSSV_N];
     size_t l;
     lossv lse, loss, A, Z = zero, lag, leads = index ? one : zero;
-    const lossv_pair scaled = LOSSI_FN(margin_sum)(&g->m, g->sums.S);
+    const lossv_pair scaled = LOSSI_FN(margin_sum)(&g->m, g->sums.S[0]);
     const lossv_pair S = LOSSI_FN(unscaled)(scaled);
     const lossv inverse = lossv_div(one, lossv_add(one, S.high));
     const lossv_pair L = lossv_log1p(S, inverse);
@@ -3232,7 +3272,7 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
     } else {
         if (soft) { /* the target of an index is w of the sum, and stands at x_t */
             const lossv d = lossv_fnma(g->x_t, half, lossv_mul(x_z, half));
-            lag = lossv_add(lag, lossv_collapse(g->sums.margins));
+            lag = lossv_add(lag, lossv_collapse(g->sums.margins[0]));
             lag = lossv_add(lag, lossv_if_eq(w, zero, zero, lossv_mul(w, d)));
         }
         lag = lossv_add(lag, lag);
@@ -3253,9 +3293,10 @@ LOSSI_STEP void LOSSI_FN(finish)(const lossi_job *job, lossv_group *g, int along
             Z = lossv_add(Z, Z);
         }
         if (job->log_sum_exp != NULL)
-            lossv_store(job->log_sum_exp + at->first, at->count, lossv_if_eq(on, one, lse, zero));
+            lossv_store(job->log_sum_exp + at->first, LOSSV_COUNT(at),
+                        lossv_if_eq(on, one, lse, zero));
     }
-    lossv_store(at->loss, at->count, lossv_if_eq(on, one, loss, zero));
+    lossv_store(at->loss, LOSSV_COUNT(at), lossv_if_eq(on, one, loss, zero));
 
     lossv_store(g->g_t, LOSSV_N, lossv_mul(u, focal ? A : w));
     if (soft) {
@@ -3347,7 +3388,7 @@ LOSSI_OP void LOSSI_FN(gradients_as)(const lossi_job *job, const lossv_group *g,
         LOSSI_FN(gradient)(job, g, 0, soft, simple, 0);
         return;
     }
-    for (n = at->count; n > 0; n--) { /* the last terms are the nearest */
+    for (n = LOSSV_COUNT(at); n > 0; n--) { /* the last terms are the nearest */
         const size_t l = n - 1;
         float *const y = at->grad + l * at->grad_step;
         if (g->on[l] > 0)
@@ -3372,7 +3413,7 @@ LOSSI_STEP void LOSSI_FN(log_softmax)(const lossi_job *job, lossv_group *g, int 
 {
     const lossi_place *at = &g->at;
     float L_l[LOSSV_N];
-    const lossv_pair S = LOSSI_FN(unscaled)(LOSSI_FN(margin_sum)(&g->m, g->sums.S));
+    const lossv_pair S = LOSSI_FN(unscaled)(LOSSI_FN(margin_sum)(&g->m, g->sums.S[0]));
     lossv_pair L = lossv_log1p(S, lossv_div(lossv_set(1), lossv_add(lossv_set(1), S.high)));
     size_t l, i;
     L.high = lossv_add(L.high, L.low);
@@ -3507,13 +3548,13 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(end_block)(const lossi_job *job, const lo
     float high[3][LOSSV_N] = {{0}}, low[3][LOSSV_N] = {{0}}, k[LOSSV_N];
     size_t l;
     lossv_store(k, LOSSV_N, g->m.k);
-    lossv_store(high[0], LOSSV_N, g->sums.S.high);
-    lossv_store(low[0], LOSSV_N, g->sums.S.low);
+    lossv_store(high[0], LOSSV_N, g->sums.S[0].high);
+    lossv_store(low[0], LOSSV_N, g->sums.S[0].low);
     if (soft) {
-        lossv_store(high[1], LOSSV_N, g->sums.margins.high);
-        lossv_store(low[1], LOSSV_N, g->sums.margins.low);
-        lossv_store(high[2], LOSSV_N, g->sums.rest.high);
-        lossv_store(low[2], LOSSV_N, g->sums.rest.low);
+        lossv_store(high[1], LOSSV_N, g->sums.margins[0].high);
+        lossv_store(low[1], LOSSV_N, g->sums.margins[0].low);
+        lossv_store(high[2], LOSSV_N, g->sums.rest[0].high);
+        lossv_store(low[2], LOSSV_N, g->sums.rest[0].low);
     }
     for (l = 0; l < at->count; l++) {
         const size_t t = g->t[l], r = g->r[l];
@@ -4126,6 +4167,7 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
         if (terms != NULL && job->stream && at.step % LOSSV_N == 0 && LOSSI_FN(behind)(grad) == 0)
             at.grad = tile, at.grad_step = wide;
     }
+    g->at = at; /* gcc takes count for what may be 0 */
     for (l = 0; l < count; l += LOSSV_N, n++) {
         LOSSI_FN(group_at)(g + n, &at, l, terms);
         g[n].soon = job->x + k + l + LOSSV_N * LOSSI_BATCH;
@@ -4781,7 +4823,7 @@ LOSSI_OP float LOSSI_FN(row)(float *grad, const float *x, size_t classes, size_t
     g.soon_step = 0;
     job.gamma = gamma;
     if (classes > LOSSI_FEW) {
-        LOSSI_FN(take_groups)(&job, &g, 1, 1);
+        LOSSI_FN(take_groups)(&job, &g, 1, LOSSV_ALONE);
         return loss[0];
     }
     g.at.x_step = g.at.grad_step = g.terms_step = LOSSV_N; /* as in rows: turned */
@@ -4884,6 +4926,7 @@ static const lossi_kernels lossi_base = {
 #undef lossr_fma_plus
 #undef lossr_fnma
 #undef lossr_greater
+#undef lossr_here
 #undef lossr_i64
 #undef lossr_if
 #undef lossr_if_eq
