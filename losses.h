@@ -2365,9 +2365,14 @@ LOSSI_OP size_t LOSSI_FN(element)(int along, size_t step, size_t l, size_t c)
 /* Lanes of block i that exist */
 #define LOSSV_LANES(i) (along ? job->shape.classes - (i)*LOSSV_N : at->count)
 
-/* Positions of a group; of one that is alone, 1 also to a compiler that has all in one function */
-#define LOSSV_ALONE     (LOSSV_SUMS > 1 ? 2 : 1) /* for along */
-#define LOSSV_COUNT(at) (LOSSV_SUMS > 1 && along > 1 ? 1 : (at)->count)
+/* Positions of a group; where a row is its own group along is LOSSV_ALONE, and the compiler knows of one */
+#if LOSSV_SUMS > 1
+#define LOSSV_ALONE     2
+#define LOSSV_COUNT(at) (along > 1 ? 1 : (at)->count)
+#else
+#define LOSSV_ALONE     1
+#define LOSSV_COUNT(at) (at)->count
+#endif
 
 /* Marks the class r of each position among the blocks from `begin` on, across: number of its block less
  * begin, or -1. */
@@ -2623,7 +2628,11 @@ typedef struct lossv_walk {
 } lossv_walk;
 
 /* Parts of a sweep along that go together: all, or each by itself, for its sums to stay in registers */
+#if LOSSV_SUMS > 1
 #define LOSSV_TOGETHER(soft, fine) ((size_t)((soft) || (fine) > 1 ? 1 : LOSSV_SUMS))
+#else
+#define LOSSV_TOGETHER(soft, fine) ((void)(soft), (void)(fine), (size_t)1)
+#endif
 
 /* s (1 + t) = e to the next of the sums in turn, so that few additions wait for each other: those of number
  * `turn` if that is below 4 (LOSSV_MANY), otherwise in memory, for registers are few. */
@@ -2676,9 +2685,12 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
         w->lows = lossv_add(w->lows, error);
         w->ones = sum;
     }
-    if (along && LOSSV_SUMS > 1) { /* a branch would take longer than a store for nothing */
+#if LOSSV_SUMS > 1
+    if (along) /* a branch would take longer than a store for nothing */
         lossv_store(w->to + (i - w->begin) * LOSSV_N, n, e);
-    } else if (v->terms != NULL) {
+    else
+#endif
+        if (v->terms != NULL) {
         if (along) LOSSI_PREFETCH_FAR(v->soon_grad + i * v->soon_step);
         if (!along) LOSSI_PREFETCH(v->soon_grad + i * v->soon_step);
         lossv_store(v->terms + i * v->terms_step, n, e);
@@ -3528,14 +3540,25 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
     g->m = LOSSI_FN(margin_at)(g->x_z);
 }
 
-/* Whether some r of a block has moved: the margins to the class that was first taken may be large, and
- * cancel, so they are to be summed again. */
-LOSSI_OP int LOSSI_FN(has_moved)(lossv_group *g)
+/* Whether the margins of a smoothed block are to be summed once more: to another class, as r has moved, or is not
+ * the target and far behind most of the others, so that they would cancel. */
+LOSSI_KERNEL LOSSI_APART int LOSSI_FN(cancels)(const lossi_job *job, lossv_group *g, int along)
 {
-    const lossv x_r = lossv_load_all(g->x_r);
-    const int moved = lossv_any_lt(g->x_z, x_r);
-    g->x_z = x_r;
-    return moved;
+    const size_t classes = job->shape.classes;
+    const float least = -2 * (float)(job->uniform * (losses_wide)classes); /* half of 4 behind */
+    float margins[LOSSV_N];
+    size_t greatest[LOSSV_N], l;
+    int asked = 0, again = lossv_any_lt(g->x_z, lossv_load_all(g->x_r));
+    lossv_store(margins, LOSSV_N, g->sums.margins[0].high);
+    for (l = 0; l < g->at.count; l++) {
+        if (!(g->on[l] > 0) || g->t[l] < classes || margins[l] >= least) continue;
+        g->r[l] = LOSSI_FN(greatest_of)(classes, &g->at, along, l, greatest, &asked);
+        g->x_r[l] = g->at.x[LOSSI_FN(element)(along, g->at.x_step, l, g->r[l])];
+        again = 1;
+    }
+    g->mark = along ? lossv_set(0) : LOSSI_FN(mark)(g->r, 0);
+    g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
+    return again;
 }
 
 /* Takes the sums of a block into the states. */
@@ -3656,7 +3679,7 @@ LOSSI_STEP void LOSSI_FN(take_groups)(const lossi_job *job, lossv_group *g, size
     for (i = 0; i < n && sweep; i++) {
 #ifndef LOSSES_NO_DOUBLE
         if (lossi_is_partial(job)) {
-            if (soft && LOSSI_FN(has_moved)(g + i))
+            if (soft && g[i].guess && LOSSI_FN(cancels)(job, g + i, along))
                 LOSSI_FN(sweep_as)(job, g + i, along, soft, fine);
             LOSSI_FN(end_block)(job, g + i, along, soft);
             continue;
@@ -4896,6 +4919,8 @@ static const lossi_kernels lossi_base = {
 
 #undef LOSSV_ABOVE
 #undef LOSSV_ALL
+#undef LOSSV_ALONE
+#undef LOSSV_COUNT
 #undef LOSSV_FUSED
 #undef LOSSV_INTS
 #undef LOSSV_LANE
@@ -4910,6 +4935,7 @@ static const lossi_kernels lossi_base = {
 #undef LOSSV_R
 #undef LOSSV_STRIP
 #undef LOSSV_SUMS
+#undef LOSSV_TOGETHER
 #undef LOSSV_W
 #undef lossr
 #undef lossr_add

@@ -582,6 +582,52 @@ static void masked_first(void)
     }
 }
 
+/* The first class far behind the others, but not so far that they are summed again: margins to it would
+ * cancel. */
+static void one_behind(void)
+{
+    static const struct {
+        size_t classes, first;
+        int32_t target;
+        float x_0, x_t, smoothing;
+    } rows[] = {{30, 27, 28, -27.7988548F, 3.99750233F, 0.3F},
+                {6, 5, 5, -24.5782661F, 0, 0.49F},
+                {24, 23, 23, -26.0629501F, 0.293723106F, 0.49F},
+                {10, 7, 9, -29.1925182F, 0, 0.49F}};
+    losses_options zero;
+    task a;
+    size_t i;
+    memset(&zero, 0, sizeof zero);
+    a.soft = a.focal = 0;
+    a.gamma = 0;
+    for (i = 0; i < 2 * (sizeof rows / sizeof *rows); i++) {
+        const size_t k = i / 2;
+        const size_t ends[] = {i % 2, rows[k].first, rows[k].classes};
+        size_t j;
+        a.o = zero;
+        a.o.label_smoothing = rows[k].smoothing;
+        a.shape = losses_rows(1, rows[k].classes);
+        a.shape.class_stride = 1;
+        a.shape.sample_stride = rows[k].classes;
+        memset(x, 0, sizeof x);
+        x[0] = rows[k].x_0;
+        x[rows[k].target] = rows[k].x_t;
+        targets[0] = rows[k].target;
+        check_case("one behind, row %u, in a block of its own %d", (unsigned)k, (int)(i % 2));
+        memset(states, 0, sizeof states);
+        for (j = 0; j < 3; j++) {
+            const losses_block block = {j == 0 ? 0 : ends[j - 1], rows[k].classes};
+            losses_shape s = a.shape;
+            s.classes = ends[j] - block.first;
+            if (s.classes > 0)
+                CHECK_STATUS(losses_partial_fold(states[0], x + block.first, losses_i32(targets), s,
+                                                 block, 0, &a.o),
+                             LOSSES_OK);
+        }
+        compare(&a);
+    }
+}
+
 /* States that nothing was folded into, but any bytes: results may be anything, and nothing else happens. */
 static void any_bytes(void)
 {
@@ -631,6 +677,7 @@ void test_partial(void)
     if (!check_finite) any_bytes();
     extremes();
     masked_first();
+    one_behind();
     wrong();
     for (seed = 1; seed < (check_quick ? 1000 : 2000); seed++) one(seed, 0);
     for (seed = 1; seed < (check_quick ? 500 : 2000); seed++) one(seed, 1);
