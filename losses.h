@@ -400,7 +400,8 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest. A block outside of
  * the classes, or at the finish a state without every class, is LOSSES_BAD_SHAPE. Cost: the fold that of the
  * value of the block; with probabilities, or label smoothing above 1/2 or with class_weight, a second read, with
- * less smoothing where logits stand 30 above those that went before; the gradient one exp per logit.
+ * less smoothing up to twice that where a block stands 30, or in the mean 4, above what went before; the
+ * gradient one exp per logit.
  * Source: two softmax sums are merged as in Milakov & Gimelshein 2018. */
 
 typedef struct losses_block {
@@ -2627,7 +2628,8 @@ typedef struct lossv_walk {
     size_t begin;      /* number of its first */
 } lossv_walk;
 
-/* Parts of a sweep along that go together: all, or each by itself, for its sums to stay in registers */
+/* Parts of a sweep along that go together: all, or each by itself, for its sums to stay in registers; with
+ * LOSSV_MANY there is one */
 #if LOSSV_SUMS > 1
 #define LOSSV_TOGETHER(soft, fine) ((size_t)((soft) || (fine) > 1 ? 1 : LOSSV_SUMS))
 #else
@@ -3478,8 +3480,8 @@ LOSSI_STEP void LOSSI_FN(log_softmax_gradient)(const lossi_job *job, const lossv
 
 #ifndef LOSSES_NO_DOUBLE
 /* Reads the targets for a block of classes. To fold it: the reference is the target, where it is in the block,
- * otherwise the scale of the state, or a class of the block where that has none: the greatest where it is kept
- * apart, the greatest of a sample where only the margins to it count. For its gradient: from the finished states. */
+ * otherwise the scale of the state, or a class of the block where that has none, the first; or where margins to it
+ * count the greatest of a sample, or where it is kept apart of all. For its gradient: from the finished states. */
 LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_group *g, int along,
                                                     int soft)
 {
@@ -3541,23 +3543,25 @@ LOSSI_KERNEL LOSSI_APART void LOSSI_FN(begin_block)(const lossi_job *job, lossv_
 }
 
 /* Whether the margins of a smoothed block are to be summed once more: to another class, as r has moved, or is not
- * the target and far behind most of the others, so that they would cancel. */
+ * the target and stands far behind the mean, so that they would cancel. */
 LOSSI_KERNEL LOSSI_APART int LOSSI_FN(cancels)(const lossi_job *job, lossv_group *g, int along)
 {
     const size_t classes = job->shape.classes;
-    const float least = -2 * (float)(job->uniform * (losses_wide)classes); /* half of 4 behind */
+    /* of half the margins: 4 behind */
+    const float least = -2 * (float)(job->uniform * (losses_wide)classes);
     float margins[LOSSV_N];
     size_t greatest[LOSSV_N], l;
     int asked = 0, again = lossv_any_lt(g->x_z, lossv_load_all(g->x_r));
     lossv_store(margins, LOSSV_N, g->sums.margins[0].high);
     for (l = 0; l < g->at.count; l++) {
-        if (!(g->on[l] > 0) || g->t[l] < classes || margins[l] >= least) continue;
+        if (!(g->on[l] > 0) || g->t[l] < classes || !(margins[l] < least)) continue;
         g->r[l] = LOSSI_FN(greatest_of)(classes, &g->at, along, l, greatest, &asked);
         g->x_r[l] = g->at.x[LOSSI_FN(element)(along, g->at.x_step, l, g->r[l])];
         again = 1;
     }
     g->mark = along ? lossv_set(0) : LOSSI_FN(mark)(g->r, 0);
     g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
+    g->x_z = g->m.x;
     return again;
 }
 
@@ -3631,12 +3635,16 @@ LOSSI_SWEEP(sweep_smooth, 1, 1)
 LOSSI_SWEEP(sweep_soft, 2, 1)
 #endif
 
+#if LOSSV_N == 1
+LOSSI_KERNEL void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along, int soft,
+                                     int fine)
+{
+    LOSSI_FN(sweep_all)(job, g, along, soft, fine);
+}
+#else
 LOSSI_OP void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along, int soft,
                                  int fine)
 {
-#if LOSSV_N == 1
-    LOSSI_FN(sweep_all)(job, g, along, soft, fine);
-#else
     if (soft > 1)
         LOSSI_FN(sweep_soft)(job, g, along);
     else if (soft)
@@ -3647,8 +3655,8 @@ LOSSI_OP void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along
         LOSSI_FN(sweep_fine)(job, g, along);
     else
         LOSSI_FN(sweep_finest)(job, g, along);
-#endif
 }
+#endif
 
 /* Takes n groups, step by step, so that what waits in one goes on in another. */
 LOSSI_STEP void LOSSI_FN(take_groups)(const lossi_job *job, lossv_group *g, size_t n, int along)
@@ -6069,8 +6077,9 @@ LOSSES_API losses_status losses_partial_finish(float *loss, losses_partial *stat
     for (i = 0; i < positions; i++) {
         const int64_t t = index ? lossi_target(targets, i) : -1;
         float l = 0;
-        for (k = i; i % 16 == 0 && k < i + 16 && k < positions; k++) /* side by side */
-            e[k - i] = lossi_term_apart(states + k, index);
+        if (i % 16 == 0) /* side by side */
+            for (k = i; k < i + 16 && k < positions; k++)
+                e[k - i] = lossi_term_apart(states + k, index);
         if (index && t == call.ignore) {
             states[i].slope = 0;
             states[i].at_r = states[i].less_t = states[i].u = 0;

@@ -582,8 +582,7 @@ static void masked_first(void)
     }
 }
 
-/* The first class far behind the others, but not so far that they are summed again: margins to it would
- * cancel. */
+/* The first class 24 to 30 behind the others: margins to it would cancel, unless they are summed again. */
 static void one_behind(void)
 {
     static const struct {
