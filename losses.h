@@ -3559,9 +3559,8 @@ LOSSI_KERNEL LOSSI_APART int LOSSI_FN(cancels)(const lossi_job *job, lossv_group
         g->x_r[l] = g->at.x[LOSSI_FN(element)(along, g->at.x_step, l, g->r[l])];
         again = 1;
     }
-    g->mark = along ? lossv_set(0) : LOSSI_FN(mark)(g->r, 0);
+    if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
     g->m = LOSSI_FN(margin_at)(lossv_load_all(g->x_r));
-    g->x_z = g->m.x;
     return again;
 }
 
