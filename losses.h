@@ -1257,29 +1257,33 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
  *   greater(a, b)        max where b is not NaN
  *   if_lt, if_eq(a, b, x, y)  x where a < b, a == b, otherwise y
  *   any_lt(a, b)         true if a < b in some lane
- *   pow2(d, base, &n)    n = d * log2(e) - 0.085 to the nearest integer, and 2^(n + base): 0 for an exponent
- *                        of -127, inf for 128, anything outside of these
+ *   turns(d, base, &n)   n = N LOSSV_UNIT, N = d * log2(e) - 0.085 to the nearest integer, and LOSSV_ZERO +
+ *                        (127 + N + base) LOSSV_UNIT, where 127 + N + base >= 0
+ *   pow2(turns)          2^(N + base): 0 for an exponent of -127, inf for 128, anything outside of these
+ *   either(a, b, c)      the bits that any of them has; with LOSSV_MANY
  *   exponent, mantissa(u)  e, m with u = m * 2^e and m in [3/4, 3/2), u positive and normal
  *   top(a)               the first 12 bits of a: products of two of these are exact
  *   turn_in(to, step, from, row)   to[c * step + r] = from[r * row + c] for 4 c and LOSSV_N r
  *   turn_out(to, row, from, step)  the reverse
  * The words lossr_... say the same of one register of LOSSV_W lanes. */
 #if LOSSI_PASS == LOSSI_AVX512
-#define LOSSI_NAME                  "avx512"
-#define LOSSI_FN(f)                 LOSSI_JOIN(lossi_, f, avx512)
-#define LOSSI_TARGET                LOSSI_ISA("avx512f,avx2,fma")
-#define LOSSV_W                     16
-#define LOSSV_FUSED                 1
-#define LOSSV_MANY                  1
-#define lossr                       __m512
-#define LOSSV_MM(f)                 _mm512_##f
+#define LOSSI_NAME        "avx512"
+#define LOSSI_FN(f)       LOSSI_JOIN(lossi_, f, avx512)
+#define LOSSI_TARGET      LOSSI_ISA("avx512f,avx2,fma")
+#define LOSSV_W           16
+#define LOSSV_FUSED       1
+#define LOSSV_MANY        1
+#define lossr             __m512
+#define LOSSV_MM(f)       _mm512_##f
 /* Masked forms with all lanes on: g++ 12 warns inside some of the plain ones (PR105593). */
-#define LOSSV_MZ(f, args)           _mm512_maskz_##f args
-#define LOSSV_ON                    (__mmask16)0xffff,
-#define lossr_bits(a)               _mm512_castps_si512(a)
-#define lossr_float(u)              _mm512_castsi512_ps(u)
-#define lossr_and(u, v)             _mm512_and_si512(u, v)
-#define lossr_or(u, v)              _mm512_or_si512(u, v)
+#define LOSSV_MZ(f, args) _mm512_maskz_##f args
+#define LOSSV_ON          (__mmask16)0xffff,
+#define lossr_bits(a)     _mm512_castps_si512(a)
+#define lossr_float(u)    _mm512_castsi512_ps(u)
+#define lossr_and(u, v)   _mm512_and_si512(u, v)
+#define lossr_or(u, v)    _mm512_or_si512(u, v)
+#define lossr_either(a, b, c) \
+    lossr_float(_mm512_ternarylogic_epi32(lossr_bits(a), lossr_bits(b), lossr_bits(c), 0xfe))
 #define lossr_lt(a, b)              _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
 #define lossr_eq(a, b)              _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
 #define lossr_if(mask, x, y)        _mm512_mask_blend_ps(mask, y, x)
@@ -1597,7 +1601,12 @@ typedef float LOSSI_FN(unaligned);
 #ifndef LOSSV_MANY /* registers: four sums of a sweep stay in them */
 #define LOSSV_MANY 0
 #endif
-#ifndef lossr_steps
+#ifdef lossr_steps
+#define LOSSV_UNIT 1
+#define LOSSV_ZERO 12582912.f /* 1.5 * 2^23 */
+#else
+#define LOSSV_UNIT            2.384185791015625e-7f /* 2^-22 */
+#define LOSSV_ZERO            2
 #define lossr_steps(a, magic) lossr_sub(a, magic)
 #endif
 
@@ -1699,6 +1708,8 @@ typedef float LOSSI_FN(unaligned);
 #define lossv_if_lt    LOSSI_FN(if_lt)
 #define lossv_if_eq    LOSSI_FN(if_eq)
 #define lossv_any_lt   LOSSI_FN(any_lt)
+#define lossv_either   LOSSI_FN(either)
+#define lossv_turns    LOSSI_FN(turns)
 #define lossv_pow2     LOSSI_FN(pow2)
 #define lossv_exponent LOSSI_FN(exponent)
 #define lossv_mantissa LOSSI_FN(mantissa)
@@ -1917,17 +1928,28 @@ LOSSI_OP int lossv_any_lt(lossv a, lossv b)
     return any;
 }
 
-/* Adding 1.5 * 2^23 leaves the nearest integer in the last bits; with 127 + base added too, those are
- * the exponent field of 2^(n + base). In plain C n is taken from the bits: that holds with x87 too. */
-LOSSI_OP lossv lossv_pow2(lossv d, lossv base, lossv *n)
+/* Adding LOSSV_ZERO leaves the nearest multiple of LOSSV_UNIT in the last bits; with 127 + base added too, those
+ * are the exponent field of 2^(N + base). In plain C N is taken from the bits: that holds with x87 too. */
+LOSSI_OP lossv lossv_turns(lossv d, lossv base, lossv *n)
 {
-    const lossv magic = lossv_add(base, lossv_set(12582912.f + 127.f));
-    const lossv turns = lossv_fma_by(d, 1.44269504f, lossv_here(-0.0849625f));
+    const lossv magic =
+        lossv_fma(base, lossv_set(LOSSV_UNIT), lossv_set(LOSSV_ZERO + 127 * LOSSV_UNIT));
+    const lossv turns =
+        lossv_fma_by(d, 1.44269504f * LOSSV_UNIT, lossv_here(-0.0849625f * LOSSV_UNIT));
     lossv sum = lossv_add(turns, magic);
     LOSSV_ALL(lossr_opaque(sum.r[i])) /* -Ofast would have sum - magic for turns */
     LOSSV_ALL(n->r[i] = lossr_steps(sum.r[i], magic.r[i]))
-    LOSSV_EACH(lossr_shifted(sum.r[i]));
+    return sum;
 }
+
+LOSSI_OP lossv lossv_pow2(lossv turns) { LOSSV_EACH(lossr_shifted(turns.r[i])); }
+
+#ifdef lossr_either
+LOSSI_OP lossv lossv_either(lossv a, lossv b, lossv c)
+{
+    LOSSV_EACH(lossr_either(a.r[i], b.r[i], c.r[i]));
+}
+#endif
 
 /* 0x3f400000 is 3/4; 0x40000000 keeps what is shifted positive */
 LOSSI_OP lossv lossv_exponent(lossv u) { LOSSV_EACH(lossr_exponent(u.r[i])); }
@@ -2181,26 +2203,26 @@ LOSSI_OP lossi_sum LOSSI_FN(sum)(lossv_pair *pairs)
     return y;
 }
 
-/* e^d 2^base = *s (1 + t + *rest) with *s a power of two, -0.26 < t < 0.51; returns t, rest is what its
- * rounding lost. -127 ln 2 <= d + base ln 2 < 127.5 ln 2: at the lower end *s is 0, above the upper one
+/* e^d 2^base = s (1 + t + *rest) with s = pow2(*turns), -0.26 < t < 0.51; returns t, rest is what its
+ * rounding lost. -127 ln 2 <= d + base ln 2 < 127.5 ln 2: at the lower end s is 0, above the upper one
  * infinite. A NaN comes back as t.
  * Identity: d = n ln 2 + r, s = 2^(n + base), t = e^r - 1 = r + r^2 q(r), with log(3/4) <= r <= log(3/2):
  * below 1, where 1 + t has one more bit than above, so has t, for |t| <= 1/4.
  * Bound of exp: 0.90 ulp with FMA, 0.94 without; worst at 0x41d640c2 and 0xc28ca6b7
  * The polynomial is within 2.9e-9 of e^r; coefficients by minimax fit, rounded to float from the lowest up. */
-LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv *s, lossv *rest)
+LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv *turns, lossv *rest)
 {
     lossv n, r, r0, r2, q, q2, t;
-    *s = lossv_pow2(d, base, &n);
-    r0 = lossv_fma_by(n, -LOSSV_LN2_HI, d);
-    r = lossv_fma_by(n, -LOSSV_LN2_LO, r0);
+    *turns = lossv_turns(d, base, &n);
+    r0 = lossv_fma_by(n, -LOSSV_LN2_HI / LOSSV_UNIT, d);
+    r = lossv_fma_by(n, -LOSSV_LN2_LO / LOSSV_UNIT, r0);
     r2 = lossv_mul(r, r);
     q = lossv_fma_by(r, 4.16567065e-2f, lossv_here(1.66665971e-1f));
     q2 = lossv_fma_by(r, 1.47707295e-3f, lossv_here(8.35688319e-3f));
     q = lossv_fma(q2, r2, q);
     q = lossv_fma_plus(q, r, 5.00000238e-1f);
     t = lossv_fma(q, r2, r);
-    r0 = lossv_fma_by(n, -LOSSV_LN2_LO, lossv_sub(r0, r));
+    r0 = lossv_fma_by(n, -LOSSV_LN2_LO / LOSSV_UNIT, lossv_sub(r0, r));
     *rest = lossv_add(lossv_fma(q, r2, lossv_sub(r, t)), lossv_fma(r0, t, r0));
     return t;
 }
@@ -2208,7 +2230,8 @@ LOSSI_OP lossv lossv_exp_rest(lossv d, lossv base, lossv *s, lossv *rest)
 /* The same for any d up to there, as e^d 2^base; low must be (-127 - base) ln 2. */
 LOSSI_OP lossv lossv_exp(lossv d, lossv base, lossv low)
 {
-    lossv s, rest, t = lossv_exp_rest(lossv_max(low, d), base, &s, &rest);
+    lossv turns, rest, t = lossv_exp_rest(lossv_max(low, d), base, &turns, &rest);
+    const lossv s = lossv_pow2(turns);
     return lossv_fma(s, t, s);
 }
 
@@ -2259,12 +2282,13 @@ LOSSI_OP lossv LOSSI_FN(power)(lossv_pair s, float gamma)
     const lossv u = lossv_max(lossv_set(FLT_MIN), s.high), g = lossv_set(gamma), g1 = lossv_top(g);
     const lossv_pair y = lossv_log(u, lossv_div(s.low, u), 40);
     const lossv y1 = lossv_top(y.high);
-    lossv x, error, t, scale, rest;
+    lossv x, error, t, turns, scale, rest;
     error = lossv_fma(g1, lossv_sub(y.high, y1), lossv_mul(lossv_sub(g, g1), y.high));
     error = lossv_fma(g, y.low, error);
     x = lossv_two_sum(lossv_mul(g1, y1), error, &error);
     x = lossv_max(lossv_set(-167 * LOSSV_LN2), x);
-    t = lossv_exp_rest(x, lossv_set(40), &scale, &rest);
+    t = lossv_exp_rest(x, lossv_set(40), &turns, &rest);
+    scale = lossv_pow2(turns);
     t = lossv_add(lossv_add(lossv_fma(t, error, error), rest), t);
     return lossv_fma(scale, t, scale);
 }
@@ -2326,13 +2350,15 @@ LOSSI_OP lossv_margin LOSSI_FN(margin_at)(lossv x)
     const lossv zero = lossv_set(0);
     const lossv y = lossv_max(lossv_set(-FLT_MAX), x); /* -inf - -inf is for the caller to see */
     lossv_margin m;
+    lossv turns;
     m.x = x;
     m.anchor = lossv_if_lt(lossv_abs(y), lossv_set(LOSSI_NEAR), zero, y);
-    lossv_pow2(lossv_sub(y, m.anchor), zero, &m.k);
+    lossv_turns(lossv_sub(y, m.anchor), lossv_set(512), &m.k);
+    m.k = lossv_mul(m.k, lossv_set(1 / LOSSV_UNIT));
     m.base = lossv_sub(lossv_set(40), m.k);
     m.low = lossv_mul(lossv_add(m.base, lossv_set(127)), lossv_set(-LOSSV_LN2));
-    m.t = lossv_exp_rest(lossv_sub(m.anchor, y), m.k, &m.s, &m.rest);
-    m.s = lossv_mul(m.s, lossv_set(LOSSV_1_B));
+    m.t = lossv_exp_rest(lossv_sub(m.anchor, y), m.k, &turns, &m.rest);
+    m.s = lossv_mul(lossv_pow2(turns), lossv_set(LOSSV_1_B));
     return m;
 }
 
@@ -2346,6 +2372,7 @@ typedef struct lossv_group {
     size_t t[LOSSV_N], r[LOSSV_N]; /* target (of an index) and reference class */
     float on[LOSSV_N], x_r[LOSSV_N];
     int guess, moved;  /* r is only a guess; r is not t for some position */
+    int unchecked;     /* along: no logit has strayed so far */
     int known;         /* t, r and x_r are there, and not only mark and x_t */
     lossv mark;        /* across: r as a number, where it is below LOSSI_EXACT */
     lossv x_t, x_z, w; /* logits of the target and of the first r, weight of the target */
@@ -2617,12 +2644,15 @@ typedef struct lossv_walk {
     lossv ones, lows, margins, rest;    /* over these blocks */
     lossv_pair most_margins, most_rest; /* and over those before, but for the last few */
     lossv of_e[4], of_st[2]; /* along: sums in turn of e, or of s, and of s t, see walk_on */
-    float *in_turn;          /* and these in memory, for registers are few */
+    lossv turns[4], seen;    /* of exp in unchecked blocks, and all that there were */
+    int unchecked;
+    float *in_turn; /* the sums in memory, for registers are few */
     size_t turn;
     lossv top; /* the greatest of these blocks but r, less the anchor */
     lossv half_z, mark, number;
     size_t r, own;     /* along: the class r, and its block */
-    const float *from; /* along: its logits, from `begin` on, but -inf at r */
+    int far;           /* some anchor is not 0 */
+    const float *from; /* along: its logits from `begin` on, less the anchor, far below at r */
     float *kept;       /* across: where its logits are kept, or NULL */
     float *to;         /* along, for parts: where its terms go, or those that nobody reads */
     size_t begin;      /* number of its first */
@@ -2657,20 +2687,25 @@ LOSSI_OP void LOSSI_FN(add_in_turn)(lossv_walk *w, int soft, int fine, lossv s, 
     w->turn = (w->turn + LOSSV_N) % (4 * floats);
 }
 
-/* One block of a sweep, of n lanes: logits raw, and x, which is -inf at r.
+/* One block of a sweep, of n lanes: logits raw, and x, which is less the anchor, and far below at r.
  * Identity: sum s (1 + t) = sum s + sum s t; the first is nearly exact, being of powers of two. Next to one
- * large term many small ones would be lost, each less than half an ulp. */
+ * large term many small ones would be lost, each less than half an ulp.
+ * unchecked: x may stand too far from the reference, which strayed finds out afterwards. */
 LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, int soft, int fine,
-                                lossv raw, lossv x, size_t i, size_t n, size_t turn)
+                                int unchecked, lossv raw, lossv x, size_t i, size_t n, size_t turn)
 {
     const lossv zero = lossv_set(0);
-    lossv s, t, e, low, sum, error;
+    lossv turns, s, t, e, low, sum, error;
     if (along) LOSSI_PREFETCH(v->x + i * v->x_step + LOSSI_NEXT);
     if (along) LOSSI_PREFETCH_FAR(v->soon + i * v->soon_step);
     if (!along) LOSSI_PREFETCH(v->soon + i * v->soon_step);
-    x = lossv_max(w->low, lossv_sub(x, w->anchor));
-    w->top = lossv_greater(x, w->top);
-    t = lossv_exp_rest(x, w->base, &s, &low);
+    if (!unchecked) {
+        x = lossv_max(w->low, x);
+        w->top = lossv_greater(x, w->top);
+    }
+    t = lossv_exp_rest(x, w->base, &turns, &low);
+    s = lossv_pow2(turns);
+    if (unchecked) w->turns[turn % 4] = turns;
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
         LOSSI_FN(add_in_turn)(w, soft, fine, s, t, e, turn);
@@ -2719,7 +2754,8 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
 }
 
 /* The sums in turn as one, with its error in lows: |rests| < ones */
-LOSSI_OP void LOSSI_FN(turns)(const lossv_walk *w, int soft, int fine, lossv *ones, lossv *lows)
+LOSSI_OP void LOSSI_FN(sums_in_turn)(const lossv_walk *w, int soft, int fine, lossv *ones,
+                                     lossv *lows)
 {
     const size_t parts = LOSSV_TOGETHER(soft, fine), floats = parts * LOSSV_N;
     size_t a;
@@ -2738,13 +2774,36 @@ LOSSI_OP void LOSSI_FN(turns)(const lossv_walk *w, int soft, int fine, lossv *on
     }
 }
 
-LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine, size_t i,
-                                   size_t n, size_t turn)
+LOSSI_OP void LOSSI_FN(walk_along)(lossv_walk *w, const lossv_view *v, int soft, int fine,
+                                   int unchecked, size_t i, size_t n, size_t turn)
 {
     const lossv raw = lossv_load(v->x + i * LOSSV_N, n, -LOSSI_INF);
     const lossv x = lossv_load_all(w->from + (i - w->begin) * LOSSV_N);
-    LOSSI_FN(walk_on)(w, v, 1, soft, fine, raw, x, i, n, turn);
+    LOSSI_FN(walk_on)(w, v, 1, soft, fine, unchecked, raw, x, i, n, turn);
 }
+
+#if LOSSV_MANY
+LOSSI_OP void LOSSI_FN(walk_four)(lossv_walk *w, const lossv_view *v, int soft, int fine,
+                                  int unchecked, size_t i)
+{
+    LOSSI_FN(walk_along)(w, v, soft, fine, unchecked, i, LOSSV_N, 0);
+    LOSSI_FN(walk_along)(w, v, soft, fine, unchecked, i + 1, LOSSV_N, 1);
+    LOSSI_FN(walk_along)(w, v, soft, fine, unchecked, i + 2, LOSSV_N, 2);
+    LOSSI_FN(walk_along)(w, v, soft, fine, unchecked, i + 3, LOSSV_N, 3);
+}
+
+/* Whether some block that was taken unchecked may have had a logit more than LOSSI_AHEAD above the reference, or
+ * so far below it that pow2 cannot tell; ones: the sums of their terms.
+ * Identity: pow2 can tell turns from 2 to 2 + 255 * 2^-22. Of all others but 0, which gives 0, some bit is none that
+ * these have. A term too far above is greater than B e^30 / sqrt(2), or infinite. */
+LOSSI_OP int LOSSI_FN(strayed)(const lossv_walk *w, lossv ones)
+{
+    const lossv inf = lossv_set(LOSSI_INF), seen = lossv_min(w->seen, inf);
+    return lossv_any_lt(seen, lossv_set(LOSSV_ZERO)) ||
+           lossv_any_lt(lossv_set(LOSSV_ZERO + 255 * LOSSV_UNIT), seen) ||
+           lossv_any_lt(lossv_set(2.6e24f), lossv_min(ones, inf)); /* B e^28.5 */
+}
+#endif
 
 /* Begins the sums in turn, and takes the first blocks up to `whole` in fours, the sums in registers
  * (LOSSV_MANY); returns the next. */
@@ -2757,12 +2816,14 @@ LOSSI_OP size_t LOSSI_FN(walk_fours)(lossv_walk *w, const lossv_view *v, int sof
     e[0] = e[1] = e[2] = e[3] = t[0] = t[1] = lossv_set(0);
 #if LOSSV_MANY
     if (whole < i + 8) whole = i; /* for fewer it does not pay */
-    for (; i + 3 < whole; i += 4) {
-        LOSSI_FN(walk_along)(w, v, soft, fine, i, LOSSV_N, 0);
-        LOSSI_FN(walk_along)(w, v, soft, fine, i + 1, LOSSV_N, 1);
-        LOSSI_FN(walk_along)(w, v, soft, fine, i + 2, LOSSV_N, 2);
-        LOSSI_FN(walk_along)(w, v, soft, fine, i + 3, LOSSV_N, 3);
+    w->seen = lossv_set(LOSSV_ZERO);
+    for (; w->unchecked && i + 3 < whole; i += 4) {
+        const lossv *const turns = w->turns;
+        LOSSI_FN(walk_four)(w, v, soft, fine, 1, i);
+        w->seen = lossv_either(w->seen, turns[0], turns[1]);
+        w->seen = lossv_either(w->seen, turns[2], turns[3]);
     }
+    for (; i + 3 < whole; i += 4) LOSSI_FN(walk_four)(w, v, soft, fine, 0, i);
 #else
     (void)v, (void)soft, (void)whole;
 #endif
@@ -2778,13 +2839,14 @@ LOSSI_OP size_t LOSSI_FN(walk_fours)(lossv_walk *w, const lossv_view *v, int sof
     return i;
 }
 
-LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft, int fine,
+LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft, int fine, int far,
                                     size_t i, size_t n)
 {
     const lossv raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
-    const lossv x = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), raw);
+    lossv x = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), raw);
+    if (far) x = lossv_sub(x, w->anchor);
     if (w->kept != NULL) lossv_store(w->kept + (i - w->begin) * LOSSV_N, LOSSV_N, raw);
-    LOSSI_FN(walk_on)(w, v, 0, soft, fine, raw, x, i, n, 4);
+    LOSSI_FN(walk_on)(w, v, 0, soft, fine, 0, raw, x, i, n, 4);
     w->number = lossv_add(w->number, lossv_set(1));
 }
 
@@ -2804,6 +2866,7 @@ LOSSI_OP void LOSSI_FN(follow)(lossv_walk *w, const lossv_group *g, int along, s
     w->low = along ? lossv_set(g->low[l]) : g->m.low;
     w->most = lossv_sub(lossv_add(x, lossv_set(LOSSI_AHEAD)), w->anchor);
     w->most = lossv_max(w->low, w->most); /* as top: -inf is not above -inf */
+    w->far = along ? !(g->anchor[l] == 0) : lossv_any_lt(lossv_set(0), lossv_abs(w->anchor));
     w->r = g->r[l];
     w->own = w->r / LOSSV_N;
 }
@@ -2828,14 +2891,15 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
     const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
-    float kept[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N], in_turn[6 * LOSSV_SUMS * LOSSV_N];
+    float kept[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N], less[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N];
+    float in_turn[6 * LOSSV_SUMS * LOSSV_N];
     const int guess = g->guess, keep = guess && v.terms == v.x; /* terms replace the logits */
     const size_t parts = along ? LOSSV_SUMS : 1;
     const size_t together = along ? LOSSV_TOGETHER(soft, fine) : 1, step = parts / together;
     size_t i, a, begin, end, whole;
     lossv ones[LOSSV_SUMS], lows[LOSSV_SUMS]; /* of the group */
     lossv margins[LOSSV_SUMS], rest[LOSSV_SUMS];
-    lossv_pair most_margins[LOSSV_SUMS];
+    lossv_pair most_margins[LOSSV_SUMS], most_rest[LOSSV_SUMS];
     lossv_walk w;
 
     LOSSI_FN(follow)(&w, g, along, l);
@@ -2847,52 +2911,75 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         if (soft) sums->margins[a] = sums->rest[a] = sums->S[a];
     }
     w.in_turn = in_turn;
+    w.unchecked = LOSSV_MANY && along && fine < 2 && g->unchecked && v.full >= 8 &&
+                  (keep || v.terms != v.x); /* else what was the logits could not be had again */
     w.kept = keep ? kept : NULL;
     for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
-        int own;
+        int own, strayed = 0;
         end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
         whole = lossi_least(v.full - v.full % step, end);
         own = along && w.own >= begin && w.own < end;
         w.begin = begin;
         w.to = v.terms != NULL ? v.terms + begin * LOSSV_N : kept;
         w.top = lossv_set(-LOSSI_INF);
-        for (i = begin; i < whole && along && (own || keep); i++)
+        for (i = begin; i < whole && along && (own || keep || w.far); i++)
             lossv_store(kept + (i - begin) * LOSSV_N, LOSSV_N, lossv_load_all(v.x + i * LOSSV_N));
         for (i = whole; i < end && along; i++)
             lossv_store(kept + (i - begin) * LOSSV_N, LOSSV_N,
                         lossv_load(v.x + i * LOSSV_N, LOSSV_LANES(i), -LOSSI_INF));
+        for (i = 0; i < (end - begin) * LOSSV_N && along && w.far; i += LOSSV_N)
+            lossv_store(less + i, LOSSV_N,
+                        lossv_max(w.low, lossv_sub(lossv_load_all(kept + i), w.anchor)));
         if (own) {
-            float *const p = kept + (w.own - begin) * LOSSV_N;
-            lossv_store(p, LOSSV_N, LOSSI_FN(but)(w.r, lossv_set(-LOSSI_INF), lossv_load_all(p)));
+            float *const p = (w.far ? less : kept) + (w.own - begin) * LOSSV_N;
+            lossv_store(p, LOSSV_N, LOSSI_FN(but)(w.r, w.low, lossv_load_all(p)));
         }
         for (a = 0; a < parts; a += together) {
-            w.ones = w.lows = w.margins = w.rest = w.most_margins.high = w.most_margins.low = zero;
+            w.ones = w.lows = w.margins = w.rest = zero;
+            w.most_margins.high = w.most_margins.low = zero;
+            w.most_rest = w.most_margins;
             w.turn = 0;
             if (soft) w.most_margins = sums->margins[a], w.most_rest = sums->rest[a];
             i = begin + a;
             if (along) {
-                w.from = own || keep ? kept : v.x + begin * LOSSV_N;
+                w.from = w.far ? less : own || keep ? kept : v.x + begin * LOSSV_N;
                 if (fine < 2) i = LOSSI_FN(walk_fours)(&w, &v, soft, fine, i, whole);
                 for (; i < whole; i += step)
-                    LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_N, 4);
-                w.from = kept;
-                if (i < end) LOSSI_FN(walk_along)(&w, &v, soft, fine, i, LOSSV_LANES(i), 4);
+                    LOSSI_FN(walk_along)(&w, &v, soft, fine, 0, i, LOSSV_N, 4);
+                w.from = w.far ? less : kept;
+                if (i < end) LOSSI_FN(walk_along)(&w, &v, soft, fine, 0, i, LOSSV_LANES(i), 4);
             } else {
                 w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
                 w.number = LOSSI_FN(number)(0, begin - chunk);
-                for (; i < whole; i++) LOSSI_FN(walk_across)(&w, &v, soft, fine, i, LOSSV_N);
-                for (; i < end; i++) LOSSI_FN(walk_across)(&w, &v, soft, fine, i, LOSSV_LANES(i));
+                for (; i < whole && !w.far; i++)
+                    LOSSI_FN(walk_across)(&w, &v, soft, fine, 0, i, LOSSV_N);
+                for (; i < end; i++)
+                    LOSSI_FN(walk_across)(&w, &v, soft, fine, 1, i, LOSSV_LANES(i));
             }
             ones[a] = w.ones;
             lows[a] = w.lows;
-            if (along && fine < 2) LOSSI_FN(turns)(&w, soft, fine, ones + a, lows + a);
+            if (along && fine < 2) LOSSI_FN(sums_in_turn)(&w, soft, fine, ones + a, lows + a);
             margins[a] = w.margins;
             rest[a] = w.rest;
-            /* rest at once: only float targets have it, and no guess that is taken back below */
-            if (soft) most_margins[a] = w.most_margins, sums->rest[a] = w.most_rest;
+            if (soft) most_margins[a] = w.most_margins, most_rest[a] = w.most_rest;
         }
-        if (guess && lossv_any_lt(w.most, w.top)) {
+#if LOSSV_MANY
+        strayed = w.unchecked && LOSSI_FN(strayed)(&w, ones[0]);
+#endif
+        if (strayed || (guess && lossv_any_lt(w.most, w.top))) {
+            for (i = begin; i < end && keep; i++) {
+                lossv x = lossv_load_all(kept + (i - begin) * LOSSV_N);
+                if (own && i == w.own) x = LOSSI_FN(but)(w.r, lossv_set(g->x_r[l]), x);
+                lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i), x);
+            }
+            end = begin; /* once more */
+        }
+        if (strayed) {
+            g->unchecked = w.unchecked = 0;
+            continue;
+        }
+        if (end == begin) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
             const lossi_place place = *at;
             const lossv one = lossv_set(1),
@@ -2901,11 +2988,6 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             lossv_sums y = *sums;
             size_t r[LOSSV_N];
             if (!along) LOSSI_FN(know)(g);
-            for (i = begin; i < end && keep; i++) {
-                lossv x = lossv_load_all(kept + (i - begin) * LOSSV_N);
-                if (own && i == w.own) x = LOSSI_FN(but)(w.r, m.x, x);
-                lossv_store(v.terms + i * v.terms_step, LOSSV_LANES(i), x);
-            }
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) r[a] = g->r[l + a];
             LOSSI_FN(rebase)(job->shape.classes, &place, along, begin, over, &apart, &m, r, &y);
             for (a = 0; a < (along ? 1 : LOSSV_N); a++) g->r[l + a] = r[a];
@@ -2921,7 +3003,6 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             *sums = y;
             g->moved = 1;
             if (!along) g->mark = LOSSI_FN(mark)(g->r, 0);
-            end = begin; /* once more */
             continue;
         }
         LOSSI_UNROLL(4)
@@ -2938,7 +3019,10 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 sums->margins[a] = most_margins[a];
                 lossv_accumulate(sums->margins + a, margins[a]);
             }
-            if (soft > 1) lossv_accumulate(sums->rest + a, rest[a]);
+            if (soft > 1) {
+                sums->rest[a] = most_rest[a];
+                lossv_accumulate(sums->rest + a, rest[a]);
+            }
         }
     }
 }
@@ -2959,6 +3043,7 @@ LOSSI_OP void LOSSI_FN(sweep_all)(const lossi_job *job, lossv_group *g, int alon
         const lossv zero = lossv_set(0);
         const size_t kinds = (size_t)soft + 1; /* of sums */
         size_t l, i;
+        g->unchecked = 1;
         lossv_store(g->anchor, LOSSV_N, g->m.anchor);
         lossv_store(g->base, LOSSV_N, g->m.base);
         lossv_store(g->low, LOSSV_N, g->m.low);
@@ -4343,12 +4428,13 @@ LOSSI_OP void LOSSI_FN(strip_at)(lossv_strip *y, const lossi_job *job, const los
     size_t k;
     LOSSI_FN(targets_at)(y, job, at, i, n);
     for (k = 0; k < n; k += LOSSV_N) {
-        lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), s, t, e, rest;
+        lossv d = lossv_load(x + k, some ? n - k : LOSSV_N, 0), turns, s, t, e, rest;
         LOSSV_PREFETCH(x + k + LOSSI_NEXT);
         LOSSV_PREFETCH_FAR(x + k + LOSSI_SOON);
         LOSSV_PREFETCH_FAR(soon + k);
         t = lossv_max(lossv_set(-167 * LOSSV_LN2), lossv_nabs(d));
-        t = lossv_exp_rest(t, lossv_set(40), &s, &rest);
+        t = lossv_exp_rest(t, lossv_set(40), &turns, &rest);
+        s = lossv_pow2(turns);
         e = lossv_fma(s, t, s);
         lossv_store(y->high + k, LOSSV_N, e);
         if (lows) {
@@ -4943,6 +5029,8 @@ static const lossi_kernels lossi_base = {
 #undef LOSSV_STRIP
 #undef LOSSV_SUMS
 #undef LOSSV_TOGETHER
+#undef LOSSV_UNIT
+#undef LOSSV_ZERO
 #undef LOSSV_W
 #undef lossr
 #undef lossr_add
@@ -4951,6 +5039,7 @@ static const lossi_kernels lossi_base = {
 #undef lossr_bits
 #undef lossr_convert
 #undef lossr_div
+#undef lossr_either
 #undef lossr_eq
 #undef lossr_exponent
 #undef lossr_float

@@ -1375,6 +1375,78 @@ static void greatest_anywhere(size_t classes, size_t step)
     free(none);
 }
 
+/* A row long enough for blocks to be taken unchecked, where x_j = (j % 5) / 4 but for a run of classes from k on,
+ * `away` from the target: so far that an exponent has no room for it, or just not. Plain, with label smoothing, and
+ * with probabilities that are 1/2 at two classes; expected in double, by the formula. */
+static void stray(size_t classes, size_t k, size_t run, float away)
+{
+    enum { MOST = 300 };
+    static float x[MOST], q[MOST], grad[MOST];
+    static double p_j[MOST];
+    const size_t t = k > 0 ? 0 : classes - 1, other = classes / 2;
+    const int32_t target = (int32_t)t;
+    double top, S = 0, lse, mean = 0;
+    losses_options o = {LOSSES_SUM, 0,    0, 0, 0,    NULL, NULL, 0,   0,
+                        0,          NULL, 0, 0, NULL, 0,    NULL, NULL};
+    int way, in_place;
+    size_t j;
+    for (j = 0; j < classes; j++) {
+        x[j] = j >= k && j < k + run && j != t ? away : 0.25f * (float)(j % 5);
+        q[j] = 0;
+    }
+    x[t] = 0;
+    q[t] = q[other] = 0.5f;
+    top = away > 1 ? (double)away : 1;
+    for (j = 0; j < classes; j++) S += exp((double)x[j] - top);
+    lse = top + log(S);
+    for (j = 0; j < classes; j++) {
+        p_j[j] = exp((double)x[j] - lse);
+        mean += (double)x[j] / (double)classes;
+    }
+    for (way = 0; way < 3; way++) {
+        const double keep = way == 1 ? 0.9 : 1, uniform = way == 1 ? 0.1 / (double)classes : 0;
+        const double x_q = way < 2 ? (double)x[t] : 0.5 * ((double)x[t] + (double)x[other]);
+        const double want = lse - keep * x_q - (way == 1 ? 0.1 * mean : 0);
+        o.label_smoothing = way == 1 ? 0.1f : 0;
+        for (in_place = 0; in_place < 2; in_place++) {
+            float loss;
+            int held = 1;
+            memcpy(grad, x, sizeof x);
+            check_case("%lu classes, %lu from number %lu on %g away, way %d, in place %d",
+                       (unsigned long)classes, (unsigned long)run, (unsigned long)k, (double)away,
+                       way, in_place);
+            CHECK_STATUS(losses_cross_entropy(&loss, grad, in_place ? grad : x,
+                                              way < 2 ? losses_i32(&target) : losses_f32(q),
+                                              losses_rows(1, classes), &o),
+                         LOSSES_OK);
+            CHECK_NEAR((double)loss, want, 4 * 6e-8 * fabs(want) + 1.2e-38);
+            for (j = 0; j < classes; j++) {
+                const double t_j = uniform + (way < 2 ? j == t ? keep : 0 : (double)q[j]);
+                const double error = fabs((double)grad[j] - (p_j[j] - t_j));
+                held &= error <= 32 * 6e-8 * p_j[j] + 4 * 6e-8 * t_j + 1.2e-38;
+            }
+            CHECK(held);
+        }
+    }
+}
+
+static void strays(void)
+{
+    /* -2907200: 2^22 turns less than the reference, and 80 */
+    static const float away[] = {-1e30f, -5.814e6f, -2907200, -1e6f, -1e4f, -300, -170,
+                                 -117,   -116,      -115.5f,  -115,  -100,  28,   29.5f,
+                                 30.5f,  60,        61.5f,    62,    64,    88,   104.5f,
+                                 150.5f, 239.5f,    400,      1e4f,  8.7e6f};
+    size_t i;
+    for (i = 0; i < COUNT(away); i++) {
+        stray(128, 3, 1, away[i]);
+        stray(145, 127, 1, away[i]);
+        stray(257, 20, 40, away[i]);
+        stray(300, 0, 299, away[i]);
+        stray(300, 255, 1, away[i]);
+    }
+}
+
 /* u_j - e^a_j (u_0 + u_1), where e^a_1 is nothing, which is what a float beside u_1 cannot show */
 static void far_log_probabilities(void)
 {
@@ -1489,6 +1561,7 @@ void test_edges(void)
     greatest_anywhere(130, 1);
     greatest_anywhere(800, 7);
     greatest_anywhere(2000, 31);
+    strays();
     far_log_probabilities();
     many_positions();
     if (!check_finite) rows_at_the_edge();
