@@ -2666,6 +2666,13 @@ typedef struct lossv_walk {
 #define LOSSV_TOGETHER(soft, fine) ((void)(soft), (void)(fine), (size_t)1)
 #endif
 
+/* Whether blocks are taken unchecked, as they are with LOSSV_MANY */
+#if LOSSV_MANY
+#define LOSSV_UNCHECKED(unchecked) (unchecked)
+#else
+#define LOSSV_UNCHECKED(unchecked) 0
+#endif
+
 /* s (1 + t) = e to the next of the sums in turn, so that few additions wait for each other: those of number
  * `turn` if that is below 4 (LOSSV_MANY), otherwise in memory, for registers are few. */
 LOSSI_OP void LOSSI_FN(add_in_turn)(lossv_walk *w, int soft, int fine, lossv s, lossv t, lossv e,
@@ -2696,16 +2703,17 @@ LOSSI_OP void LOSSI_FN(walk_on)(lossv_walk *w, const lossv_view *v, int along, i
 {
     const lossv zero = lossv_set(0);
     lossv turns, s, t, e, low, sum, error;
+    (void)unchecked;
     if (along) LOSSI_PREFETCH(v->x + i * v->x_step + LOSSI_NEXT);
     if (along) LOSSI_PREFETCH_FAR(v->soon + i * v->soon_step);
     if (!along) LOSSI_PREFETCH(v->soon + i * v->soon_step);
-    if (!unchecked) {
+    if (!LOSSV_UNCHECKED(unchecked)) {
         x = lossv_max(w->low, x);
         w->top = lossv_greater(x, w->top);
     }
     t = lossv_exp_rest(x, w->base, &turns, &low);
     s = lossv_pow2(turns);
-    if (unchecked) w->turns[turn % 4] = turns;
+    if (LOSSV_UNCHECKED(unchecked)) w->turns[turn % 4] = turns;
     e = lossv_fma(s, t, s);
     if (along && fine < 2) {
         LOSSI_FN(add_in_turn)(w, soft, fine, s, t, e, turn);
@@ -2911,12 +2919,17 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         if (soft) sums->margins[a] = sums->rest[a] = sums->S[a];
     }
     w.in_turn = in_turn;
-    w.unchecked = LOSSV_MANY && along && fine < 2 && g->unchecked && v.full >= 8 &&
-                  (keep || v.terms != v.x); /* else what was the logits could not be had again */
+#if LOSSV_MANY
+    w.unchecked = along && fine < 2 && g->unchecked && v.full >= 8 &&
+                  (keep || v.terms != v.x); /* or logits could not be had again */
+#endif
     w.kept = keep ? kept : NULL;
     for (begin = 0; begin < v.blocks; begin = end) {
         const size_t chunk = begin - begin % LOSSI_EXACT; /* numbers from here on are exact */
-        int own, strayed = 0;
+        int own, again;
+#if LOSSV_MANY
+        int strayed;
+#endif
         end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
         whole = lossi_least(v.full - v.full % step, end);
         own = along && w.own >= begin && w.own < end;
@@ -2929,8 +2942,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             lossv_store(kept + (i - begin) * LOSSV_N, LOSSV_N,
                         lossv_load(v.x + i * LOSSV_N, LOSSV_LANES(i), -LOSSI_INF));
         for (i = 0; i < (end - begin) * LOSSV_N && along && w.far; i += LOSSV_N)
-            lossv_store(less + i, LOSSV_N,
-                        lossv_max(w.low, lossv_sub(lossv_load_all(kept + i), w.anchor)));
+            lossv_store(less + i, LOSSV_N, lossv_sub(lossv_load_all(kept + i), w.anchor));
         if (own) {
             float *const p = (w.far ? less : kept) + (w.own - begin) * LOSSV_N;
             lossv_store(p, LOSSV_N, LOSSI_FN(but)(w.r, w.low, lossv_load_all(p)));
@@ -2964,10 +2976,12 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             rest[a] = w.rest;
             if (soft) most_margins[a] = w.most_margins, most_rest[a] = w.most_rest;
         }
+        again = guess && lossv_any_lt(w.most, w.top);
 #if LOSSV_MANY
         strayed = w.unchecked && LOSSI_FN(strayed)(&w, ones[0]);
+        if (strayed) again = 1;
 #endif
-        if (strayed || (guess && lossv_any_lt(w.most, w.top))) {
+        if (again) {
             for (i = begin; i < end && keep; i++) {
                 lossv x = lossv_load_all(kept + (i - begin) * LOSSV_N);
                 if (own && i == w.own) x = LOSSI_FN(but)(w.r, lossv_set(g->x_r[l]), x);
@@ -2975,11 +2989,13 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             }
             end = begin; /* once more */
         }
+#if LOSSV_MANY
         if (strayed) {
             g->unchecked = w.unchecked = 0;
             continue;
         }
-        if (end == begin) {
+#endif
+        if (again) {
             const lossv_view apart = v; /* copies: the others can stay in registers */
             const lossi_place place = *at;
             const lossv one = lossv_set(1),
@@ -5029,6 +5045,7 @@ static const lossi_kernels lossi_base = {
 #undef LOSSV_STRIP
 #undef LOSSV_SUMS
 #undef LOSSV_TOGETHER
+#undef LOSSV_UNCHECKED
 #undef LOSSV_UNIT
 #undef LOSSV_ZERO
 #undef LOSSV_W
