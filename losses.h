@@ -2651,7 +2651,7 @@ typedef struct lossv_walk {
     lossv top; /* the greatest of these blocks but r, less the anchor */
     lossv half_z, mark, number;
     size_t r, own;     /* along: the class r, and its block */
-    int far;           /* some anchor is not 0 */
+    int anchored;      /* some anchor is not 0 */
     const float *from; /* along: its logits from `begin` on, less the anchor, far below at r */
     float *kept;       /* across: where its logits are kept, or NULL */
     float *to;         /* along, for parts: where its terms go, or those that nobody reads */
@@ -2847,12 +2847,12 @@ LOSSI_OP size_t LOSSI_FN(walk_fours)(lossv_walk *w, const lossv_view *v, int sof
     return i;
 }
 
-LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft, int fine, int far,
-                                    size_t i, size_t n)
+LOSSI_OP void LOSSI_FN(walk_across)(lossv_walk *w, const lossv_view *v, int soft, int fine,
+                                    int anchored, size_t i, size_t n)
 {
     const lossv raw = lossv_load(v->x + i * v->x_step, n, -LOSSI_INF);
     lossv x = lossv_if_eq(w->mark, w->number, lossv_set(-LOSSI_INF), raw);
-    if (far) x = lossv_sub(x, w->anchor);
+    if (anchored) x = lossv_sub(x, w->anchor);
     if (w->kept != NULL) lossv_store(w->kept + (i - w->begin) * LOSSV_N, LOSSV_N, raw);
     LOSSI_FN(walk_on)(w, v, 0, soft, fine, 0, raw, x, i, n, 4);
     w->number = lossv_add(w->number, lossv_set(1));
@@ -2874,7 +2874,7 @@ LOSSI_OP void LOSSI_FN(follow)(lossv_walk *w, const lossv_group *g, int along, s
     w->low = along ? lossv_set(g->low[l]) : g->m.low;
     w->most = lossv_sub(lossv_add(x, lossv_set(LOSSI_AHEAD)), w->anchor);
     w->most = lossv_max(w->low, w->most); /* as top: -inf is not above -inf */
-    w->far = along ? !(g->anchor[l] == 0) : lossv_any_lt(lossv_set(0), lossv_abs(w->anchor));
+    w->anchored = along ? !(g->anchor[l] == 0) : lossv_any_lt(lossv_set(0), lossv_abs(w->anchor));
     w->r = g->r[l];
     w->own = w->r / LOSSV_N;
 }
@@ -2936,15 +2936,15 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
         w.begin = begin;
         w.to = v.terms != NULL ? v.terms + begin * LOSSV_N : kept;
         w.top = lossv_set(-LOSSI_INF);
-        for (i = begin; i < whole && along && (own || keep || w.far); i++)
+        for (i = begin; i < whole && along && (own || keep || w.anchored); i++)
             lossv_store(kept + (i - begin) * LOSSV_N, LOSSV_N, lossv_load_all(v.x + i * LOSSV_N));
         for (i = whole; i < end && along; i++)
             lossv_store(kept + (i - begin) * LOSSV_N, LOSSV_N,
                         lossv_load(v.x + i * LOSSV_N, LOSSV_LANES(i), -LOSSI_INF));
-        for (i = 0; i < (end - begin) * LOSSV_N && along && w.far; i += LOSSV_N)
+        for (i = 0; i < (end - begin) * LOSSV_N && along && w.anchored; i += LOSSV_N)
             lossv_store(less + i, LOSSV_N, lossv_sub(lossv_load_all(kept + i), w.anchor));
         if (own) {
-            float *const p = (w.far ? less : kept) + (w.own - begin) * LOSSV_N;
+            float *const p = (w.anchored ? less : kept) + (w.own - begin) * LOSSV_N;
             lossv_store(p, LOSSV_N, LOSSI_FN(but)(w.r, w.low, lossv_load_all(p)));
         }
         for (a = 0; a < parts; a += together) {
@@ -2955,16 +2955,16 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
             if (soft) w.most_margins = sums->margins[a], w.most_rest = sums->rest[a];
             i = begin + a;
             if (along) {
-                w.from = w.far ? less : own || keep ? kept : v.x + begin * LOSSV_N;
+                w.from = w.anchored ? less : own || keep ? kept : v.x + begin * LOSSV_N;
                 if (fine < 2) i = LOSSI_FN(walk_fours)(&w, &v, soft, fine, i, whole);
                 for (; i < whole; i += step)
                     LOSSI_FN(walk_along)(&w, &v, soft, fine, 0, i, LOSSV_N, 4);
-                w.from = w.far ? less : kept;
+                w.from = w.anchored ? less : kept;
                 if (i < end) LOSSI_FN(walk_along)(&w, &v, soft, fine, 0, i, LOSSV_LANES(i), 4);
             } else {
                 w.mark = chunk == 0 ? g->mark : LOSSI_FN(mark)(g->r, chunk);
                 w.number = LOSSI_FN(number)(0, begin - chunk);
-                for (; i < whole && !w.far; i++)
+                for (; i < whole && !w.anchored; i++)
                     LOSSI_FN(walk_across)(&w, &v, soft, fine, 0, i, LOSSV_N);
                 for (; i < end; i++)
                     LOSSI_FN(walk_across)(&w, &v, soft, fine, 1, i, LOSSV_LANES(i));
