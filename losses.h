@@ -2874,7 +2874,11 @@ LOSSI_OP void LOSSI_FN(follow)(lossv_walk *w, const lossv_group *g, int along, s
     w->low = along ? lossv_set(g->low[l]) : g->m.low;
     w->most = lossv_sub(lossv_add(x, lossv_set(LOSSI_AHEAD)), w->anchor);
     w->most = lossv_max(w->low, w->most); /* as top: -inf is not above -inf */
+#if LOSSV_N > 1
     w->anchored = along ? !(g->anchor[l] == 0) : lossv_any_lt(lossv_set(0), lossv_abs(w->anchor));
+#else
+    w->anchored = 1; /* one loop is smaller */
+#endif
     w->r = g->r[l];
     w->own = w->r / LOSSV_N;
 }
@@ -2967,7 +2971,8 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 for (; i < whole && !w.anchored; i++)
                     LOSSI_FN(walk_across)(&w, &v, soft, fine, 0, i, LOSSV_N);
                 for (; i < end; i++)
-                    LOSSI_FN(walk_across)(&w, &v, soft, fine, 1, i, LOSSV_LANES(i));
+                    LOSSI_FN(walk_across)
+                    (&w, &v, soft, fine, 1, i, LOSSV_N > 1 ? LOSSV_LANES(i) : 1);
             }
             ones[a] = w.ones;
             lows[a] = w.lows;
