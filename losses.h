@@ -1617,6 +1617,8 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSV_STRIP 1
 #define LOSSV_LANE  0
 #define LOSSV_SUMS  1
+#define LOSSV_GROUP LOSSI_GROUP
+#define LOSSV_KEPT  LOSSI_GROUP
 #elif LOSSI_PASS == LOSSI_MVE
 #define LOSSV_N     4
 #define LOSSV_ONES  1, 1, 1, 1, 0
@@ -1624,6 +1626,8 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSI_BATCH 1
 #define LOSSV_LANE  0, 1, 2, 3
 #define LOSSV_SUMS  4
+#define LOSSV_GROUP 32
+#define LOSSV_KEPT  (LOSSI_GROUP * LOSSV_SUMS)
 #else
 #define LOSSV_N     16
 #define LOSSV_ONES  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0
@@ -1631,6 +1635,8 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSI_BATCH 4   /* groups of positions at a time */
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define LOSSV_SUMS  1
+#define LOSSV_GROUP 32          /* as LOSSI_GROUP, across; of LOSSI_EXACT a whole part */
+#define LOSSV_KEPT  LOSSV_GROUP /* blocks that the largest of the two have */
 #endif
 #if LOSSV_N > 1
 #define LOSSV_PREFETCH(p)     LOSSI_PREFETCH(p)
@@ -2903,7 +2909,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
     const lossv zero = lossv_set(0);
     const lossi_place *at = &g->at;
     const lossv_view v = LOSSI_FN(view_of)(job, g, along, soft, l);
-    float kept[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N], less[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N];
+    float kept[LOSSV_KEPT * LOSSV_N], less[LOSSI_GROUP * LOSSV_SUMS * LOSSV_N];
     float in_turn[6 * LOSSV_SUMS * LOSSV_N];
     const int guess = g->guess, keep = guess && v.terms == v.x; /* terms replace the logits */
     const size_t parts = along ? LOSSV_SUMS : 1;
@@ -2934,7 +2940,7 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
 #if LOSSV_MANY
         int strayed;
 #endif
-        end = begin + lossi_least(v.blocks - begin, LOSSI_GROUP * parts);
+        end = begin + lossi_least(v.blocks - begin, along ? LOSSI_GROUP * parts : LOSSV_GROUP);
         whole = lossi_least(v.full - v.full % step, end);
         own = along && w.own >= begin && w.own < end;
         w.begin = begin;
@@ -2970,9 +2976,8 @@ LOSSI_OP void LOSSI_FN(sweep)(const lossi_job *job, lossv_group *g, int along, i
                 w.number = LOSSI_FN(number)(0, begin - chunk);
                 for (; i < whole && !w.anchored; i++)
                     LOSSI_FN(walk_across)(&w, &v, soft, fine, 0, i, LOSSV_N);
-                for (; i < end; i++)
-                    LOSSI_FN(walk_across)
-                    (&w, &v, soft, fine, 1, i, LOSSV_N > 1 ? LOSSV_LANES(i) : 1);
+                for (; i < end; i++) LOSSI_FN(walk_across)
+                (&w, &v, soft, fine, 1, i, LOSSV_N > 1 ? LOSSV_LANES(i) : 1);
             }
             ones[a] = w.ones;
             lows[a] = w.lows;
@@ -4293,10 +4298,13 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
     lossv_group g[LOSSI_BATCH];
     size_t l, c, n = 0;
     if (classes * wide <= (size_t)(grad != NULL ? 3 : 1) * LOSSI_TILE) {
-        for (c = 0; c < classes; c++)
-            for (l = 0; l < count; l += LOSSV_N)
-                lossv_store(tile + c * wide + l, LOSSV_N,
-                            lossv_load(at.x + c * at.step + l, count - l, 0));
+        for (c = 0; c < classes; c++) {
+            const float *const x = at.x + c * at.step;
+            float *const to = tile + c * wide;
+            for (l = 0; count - l >= LOSSV_N; l += LOSSV_N)
+                lossv_store(to + l, LOSSV_N, lossv_load_all(x + l));
+            if (l < count) lossv_store(to + l, LOSSV_N, lossv_load(x + l, count - l, 0));
+        }
         at.x = tile;
         at.x_step = wide;
         terms = grad != NULL ? tile : NULL;
@@ -4306,9 +4314,9 @@ LOSSI_KERNEL void LOSSI_FN(pixels)(const lossi_job *job, size_t k, size_t first,
     g->at = at; /* gcc takes count for what may be 0 */
     for (l = 0; l < count; l += LOSSV_N, n++) {
         LOSSI_FN(group_at)(g + n, &at, l, terms);
-        g[n].soon = job->x + k + l + LOSSV_N * LOSSI_BATCH;
+        g[n].soon = job->x + k + count + l;
         g[n].soon_grad = grad == NULL || at.grad != grad ? g[n].soon : grad + l;
-        g[n].soon_q = job->q != NULL ? job->q + k + l + LOSSV_N * LOSSI_BATCH : NULL;
+        g[n].soon_q = job->q != NULL ? job->q + k + count + l : NULL;
         g[n].soon_step = at.step;
     }
     LOSSI_FN(take_groups)(job, g, n, 0);
@@ -5036,7 +5044,9 @@ static const lossi_kernels lossi_base = {
 #undef LOSSV_ALONE
 #undef LOSSV_COUNT
 #undef LOSSV_FUSED
+#undef LOSSV_GROUP
 #undef LOSSV_INTS
+#undef LOSSV_KEPT
 #undef LOSSV_LANE
 #undef LOSSV_MANY
 #undef LOSSV_MM
