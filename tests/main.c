@@ -1,5 +1,6 @@
 /* Runs the suites, on every instruction set of this CPU.
- *     suites [--quick] [--finite] [SUITE ...]     all of them where none is named
+ *     suites [--quick] [--finite] [--best] [SUITE ...]     all of them where none is named; --best: on the
+ *                                      best instruction set of this CPU only
  *     suites --every exp               this one on all 2^32 floats, with what was found; also log, log1p
  *     suites --isa                     the best instruction set of this CPU */
 #include <float.h>
@@ -21,6 +22,7 @@ const char *check_sets[COUNT(all_sets) + 1];
 
 unsigned long check_passed, check_failed;
 int check_quick, check_every, check_finite, check_flushes;
+static int best_only;
 static char current_case[256];
 
 void check_case(const char *format, ...)
@@ -199,7 +201,8 @@ static const struct suite {
 static void run_suite(const struct suite *suite)
 {
     size_t i;
-    for (i = 0; check_sets[i] != NULL && (i == 0 || suite->on_every_set); i++) {
+    const int every = suite->on_every_set && !best_only;
+    for (i = 0; check_sets[i] != NULL && (i == 0 || every); i++) {
         check_case("%s: %s is in use to the end", suite->name, check_sets[i]);
         CHECK_STATUS(losses_use_isa(check_sets[i]), LOSSES_OK);
         suite->run();
@@ -212,7 +215,7 @@ static void run_suite(const struct suite *suite)
 static int usage(void)
 {
     size_t i;
-    printf("suites [--isa] [--quick] [--finite] [--every] [SUITE ...], of:");
+    printf("suites [--isa] [--quick] [--finite] [--best] [--every] [SUITE ...], of:");
     for (i = 0; i < COUNT(suites); i++) printf(" %s", suites[i].name);
     printf("\n");
     return 2;
@@ -238,6 +241,8 @@ int main(int argc, char **argv)
             check_every = 1;
         } else if (strcmp(argv[a], "--finite") == 0) {
             check_finite = 1;
+        } else if (strcmp(argv[a], "--best") == 0) {
+            best_only = 1;
         } else {
             return usage();
         }
