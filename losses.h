@@ -16,7 +16,8 @@
  *   LOSSES_NO_REFERENCE    leaves the double reference out, and with it the only use of libm (-lm)
  *   LOSSES_NO_DOUBLE       no double in any arithmetic (implies LOSSES_NO_REFERENCE, and no partial results); in
  *                          all files that include this or in none: the structs differ
- *   LOSSES_OPENMP          large calls use the cores, through OpenMP (-fopenmp); else no thread is started
+ *   LOSSES_OPENMP          calls on 32768 logits or more use the cores, through OpenMP (-fopenmp), which may
+ *                          allocate; else no thread is started
  *   LOSSES_FILE            the name this file was given, if it was renamed: "my_losses.h"; without it, such
  *                          a file stays with one instruction set, e.g. SSE2, and has its bits, and where
  *                          #include finds another "losses.h" it does not compile
@@ -27,8 +28,8 @@
  *                   "mve", "rvv" or "vsx". NEON of ARMv7 and MVE take denormal numbers for 0, and their
  *                   results then differ
  *   plain           SSE2, WebAssembly and any other CPU: "sse2", "wasm", "scalar"
- *   LOSSES_NO_SIMD  a class of its own, though "scalar" too; with LOSSES_NO_DOUBLE another
- * The number of threads makes no difference to them, nor does LOSSES_OPENMP.
+ *   LOSSES_NO_SIMD  a class of its own, though "scalar" too
+ * LOSSES_NO_DOUBLE makes another class of each. The number of threads makes no difference, nor does LOSSES_OPENMP.
  * Under -Ofast and -ffast-math finite input gets right results, though clang's may be of no class (nor those of
  * its -ffp-contract=fast); a program that is linked with them takes denormal numbers for 0 throughout.
  *
@@ -61,25 +62,26 @@
  *             losses of rows are added up in an order that goes with the strides.
  *   exact     Values are within 4 ulp and gradients within 32 ulp of the exact result for the
  *             given float inputs, also where the model is confident; focal losses with gamma above 10
- *             within gamma / 4 ulp more. Where the terms of a gradient cancel (smoothing, probability
- *             targets, z_loss) it is within 4 * 2^-24 of the largest term instead, all that
- *             multiplies p_j being one term; where lse cancels (log_sum_exp, z_loss), it is within
- *             that of 1 and the largest |x|. A position's loss above FLT_MAX is +inf. The bounds are
- *             measured, not proved. Searching for the worst has found values 8 ulp off (sigmoid focal of
- *             probabilities), 6 (focal without FMA; cross-entropy with smoothing or probabilities and a
- *             logit of -1e4 or less), 5 (sigmoid losses, dice with LOSSES_NO_SIMD), in rows made for it
- *             (hundreds of classes 17 behind a few equal ones) 5, with focal loss 16, and cancelling
- *             gradients 6.5 * 2^-24 off, with LOSSES_NO_DOUBLE 9. Focal loss of more than 300,000 classes
- *             with LOSSES_NO_SIMD may be more than 4 ulp off. Losses, weighted, below 2^-126 are each
- *             rounded to a multiple of 2^-149 before they are added up, and a sum of nll whose terms cancel
- *             (log-probabilities above 0) is as exact as the terms.
+ *             within gamma / 4 ulp more. An ulp is the distance between floats at the exact result. Where
+ *             the terms of a gradient cancel (smoothing, probability targets, z_loss) the error is at
+ *             most 4 * 2^-24 times the largest term instead, all that multiplies p_j being one term;
+ *             where lse cancels (log_sum_exp, z_loss), that times 1 or the largest |x|, whichever is
+ *             more. A position's loss above FLT_MAX is +inf. The bounds are measured, not proved. Searching for
+ *             the worst has found values 8 ulp off (sigmoid focal of probabilities), 6 (focal without FMA;
+ *             cross-entropy with smoothing or probabilities and a logit of -1e4 or less), 5 (sigmoid losses,
+ *             dice with LOSSES_NO_SIMD), in rows made for it (hundreds of classes 17 behind a few equal ones)
+ *             5, with focal loss 16, and cancelling gradients 6.5 * 2^-24 off, with LOSSES_NO_DOUBLE 9. Focal
+ *             loss of more than 300,000 classes with LOSSES_NO_SIMD may be more than 4 ulp off. Losses,
+ *             weighted, below 2^-126 are each rounded to a multiple of 2^-149 before they are added up, and a
+ *             sum of nll whose terms cancel (log-probabilities above 0) is as exact as the terms.
  *   range     What multiplies a loss or a gradient (upstream / D, weights, alpha, z_loss times lse and
  *             their products, those of class weights also with target probabilities or label_smoothing /
  *             classes) is to be 0 or between 2^-90 and 2^86, with LOSSES_NO_SIMD also below 2^88 /
  *             classes: beyond, results may overflow or lose bits though the exact ones would not. A
  *             probability below 2^-166 counts as 0, so does a focal factor (sigmoid focal of
- *             probabilities: below 2^-149, with fewer bits from 2^-126 on): what upstream of 2^22 or
- *             more would make of those of logits 115 behind, and dice with eps * scale below 1e-6. With
+ *             probabilities: below 2^-149, with fewer bits from 2^-126 on). That shows only where
+ *             something large multiplies it: an upstream of 2^22 or more with logits 115 behind, or dice
+ *             with eps * scale below 1e-6; the gradient is then 0 instead of a small number. With
  *             LOSSES_NO_DOUBLE a sum above FLT_MAX is +inf, and so is its mean.
  *   NaN, inf  A NaN logit gives NaN in the value and gradient of its position (softmax losses; nll
  *             reads a_t only), element (sigmoid losses) or mask (dice) and in the reduced value, nowhere
@@ -87,17 +89,23 @@
  *             probability 0. An infinite loss times 0 (a weight, alpha, target probability or focal factor,
  *             or what counts as 0) is 0, NaN times 0 is NaN (but nll with a weight of 0 is 0). NaN and inf
  *             in upstream and in float targets go through the arithmetic: NaN gives NaN, inf where it
- *             multiplies anything inf or NaN, which of them is not promised.
+ *             multiplies anything inf or NaN, which of them is not promised; gradients that are 0 by
+ *             definition (ignored, nll beside the target, the mean over nothing) stay 0.
  *   ignored   An ignored position has loss 0 and gradient 0, its logits do not matter, and it counts
  *             in no denominator.
- *   empty     The mean over nothing, or over a total weight of 0, is 0 (NaN with nan_if_empty, or if
- *             the sum is NaN; else whatever that is), with gradient 0 (where that is not NaN); with the
- *             option `denominator` it is the sum divided by that, as always. Data pointers may be NULL
- *             when there is no element.
+ *   empty     The mean over nothing, or over a total weight of 0, is NaN with nan_if_empty or if the sum
+ *             is NaN, otherwise 0, whatever the sum. Gradients are 0, or NaN where a logit makes them so.
+ *             With the option `denominator` it is the sum divided by that, as always. Data pointers may
+ *             be NULL when there is no element.
  *   errors    Arguments are checked before anything is written; after an error no output has been
  *             touched, apart from report->bad_position.
- *   aliasing  grad may be logits itself, unless accumulating; any other overlap is refused, and arrays
- *             reach from their first to their last element: also one in the gaps of the other. */
+ *   aliasing  Inputs may share memory. An output may not, not even with the gaps between the strides of
+ *             another array, but for one: grad may be logits itself, unless accumulating.
+ *   threads   Any functions may run side by side, where no output is shared. Nothing that is passed in is
+ *             kept after the call. Stack: up to 64 kB, 3 kB with LOSSES_NO_SIMD.
+ *   floating  Rounding is to be to nearest: in another mode results may be NaN. Calls leave the mode and
+ *   point     the traps as they are, but may raise any exception flag, also "invalid" for finite logits:
+ *             not to be called with traps on. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -199,7 +207,8 @@ LOSSES_INLINE losses_targets losses_f32(const float *values)
 
 /* Element (sample, class, position) stands at sample * sample_stride + class * class_stride + position.
  * Positions share the class axis: 1 for an N x C matrix, H*W for an N x C x H x W tensor. A stride of
- * 0 means packed: class_stride = positions, sample_stride = classes * class_stride. An N x C matrix by
+ * 0 means packed: class_stride = positions, sample_stride = classes * class_stride. Strides count elements.
+ * Samples and positions have no default: 0 of them are none, which is no error. An N x C matrix by
  * columns has sample_stride 1 and class_stride N. Either sample_stride steps over all classes of a sample, or
  * class_stride over all samples of a class; anything else counts as overlap. Padding between strides is never
  * read and never written. grad and float targets are laid out like the logits; integer targets, losses,
@@ -236,20 +245,21 @@ typedef struct losses_report {
     losses_wide denominator; /* what LOSSES_MEAN divided by, or would have */
     size_t counted;      /* not ignored: positions (softmax), elements (sigmoid), masks (dice) */
     size_t bad_position; /* after LOSSES_BAD_TARGET: the first bad one in the packed targets; not
-                            written where their type is bad */
+                            written where their type is bad; 0 after LOSSES_OK */
 } losses_report;
 
 /* Zeroed (= {0} in C, = {} in C++) = defaults. An option that a loss does not know must be zero, flags are 0
- * or 1; otherwise LOSSES_BAD_OPTION. Where 0 means "the default", alpha = FLT_MIN is as good as a true zero,
- * and eps = FLT_MIN with scale 1. has_ignore_index is for integer targets only.
+ * or 1; otherwise LOSSES_BAD_OPTION. Where 0 means "the default", pass alpha = FLT_MIN for an alpha of 0, and
+ * eps = FLT_MIN with scale 1 for the least eps * scale. has_ignore_index is for integer targets only.
  * Upstream is dL/dloss, the factor of every gradient. */
 typedef struct losses_options {
-    losses_reduction reduction;   /* default LOSSES_MEAN; all losses */
-    losses_wide denominator;      /* > 0: LOSSES_MEAN divides by this; mean only; all losses */
-    int has_ignore_index;         /* 0: integer targets equal to -100 are ignored, 1: to the next */
-    int64_t ignore_index;         /* any integer, e.g. 255 for uint8_t; 0 without the former */
-    int nan_if_empty;             /* 1: the mean over nothing is NaN, 0: it is 0; all losses */
-    const float *class_weight;    /* [classes], finite, >= 0; nll, (binary) cross-entropy */
+    losses_reduction reduction; /* default LOSSES_MEAN; all losses */
+    losses_wide denominator;    /* > 0: LOSSES_MEAN divides by this; mean only; all losses */
+    int has_ignore_index;       /* 0: integer targets equal to -100 are ignored, 1: to the next */
+    int64_t ignore_index;       /* any integer, e.g. 255 for uint8_t, also a class; INT64_MIN where
+                                     nothing is to be ignored; 0 without the former */
+    int nan_if_empty;           /* 1: the mean over nothing is NaN, 0: it is 0; all losses */
+    const float *class_weight;  /* [classes], finite, >= 0; nll, (binary) cross-entropy */
     const float *positive_weight; /* [classes], finite, >= 0; binary cross-entropy */
     float label_smoothing;        /* [0, 1]; cross-entropy */
     float z_loss;                 /* >= 0: adds z_loss * lse^2, not class-weighted; cross-entropy */
@@ -265,29 +275,30 @@ typedef struct losses_options {
 
 /* --- the losses -------------------------------------------------------------------------------
  * loss: 1 value for mean and sum; for none one per position (softmax losses), per element (sigmoid
- * losses), or per mask, that is plane of one sample and class (dice). grad: laid out like the logits.
+ * losses), or per mask, that is plane of one sample and class (dice), packed in the order of integer
+ * targets. grad: laid out like the logits.
  *
  * Notation: x the logits of one position, C classes, t its target, p = softmax(x), w class weights
  * (1 if absent), lse = log sum_j e^(x_j), s(d) = 1 / (1 + e^-d), sp(d) = log(1 + e^d), e = label_smoothing,
  * [.] = 1 if true else 0. Gradients are given before upstream and the mean's 1/D. */
 
-/* a_j = x_j - lse for every position. May run in place; no pointer may be NULL but where there is no
+/* a_j = x_j - lse for every position. May run in place; no pointer may be NULL unless there is no
  * element. -inf for a -inf logit.
  * Cost: one exp per logit; reads up to four times, writes once. Error: 4 ulp. */
 LOSSES_API losses_status losses_log_softmax(float *log_probabilities, const float *logits,
                                             losses_shape shape);
 
 /* dx_j = u_j - e^(a_j) sum_c u_c, with a the log-probabilities. May run in place, on either input;
- * pointers as above. sum_c |u_c| is to be below 2^88. Cost: one exp per element. Error: 4 * 2^-24 of
- * |u_j| + e^(a_j) sum_c |u_c|. */
+ * pointers as above. NaN in a_j makes dx_j NaN, NaN in u those of its position. sum_c |u_c| is to be below
+ * 2^88. Cost: one exp per element. Error: 4 * 2^-24 of |u_j| + e^(a_j) sum_c |u_c|. */
 LOSSES_API losses_status losses_log_softmax_gradient(float *grad, const float *upstream,
                                                      const float *log_probabilities,
                                                      losses_shape shape);
 
 /* Negative log-likelihood of given log-probabilities a:  l = -w_t a_t,  dl/da_j = -w_t [j = t].
  * mean: D = sum of w_t over the counted positions. Targets: integers. Options: class_weight and those
- * of all losses. A NaN or -inf in a_t gives a NaN or +inf value (+inf: -inf), and with w_t = 0 the
- * value 0; the gradient is -w_t all the same. Cost: one read per position; the gradient is a fill with
+ * of all losses. Where a_t is NaN, -inf or +inf the value is NaN, +inf or -inf, or 0 if w_t is; the
+ * gradient is -w_t in all cases. Cost: one read per position; the gradient is a fill with
  * zeros. */
 LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_probabilities,
                                     losses_targets targets, losses_shape shape,
@@ -300,9 +311,10 @@ LOSSES_API losses_status losses_nll(float *loss, float *grad, const float *log_p
  * Probability targets q, q' = (1-e) q + e/C, A = sum_c w_c q'_c:
  *     l = -sum_c w_c q'_c log p_c,  dl/dx_j = A p_j - w_j q'_j  mean: D = number of positions
  * z_loss z adds z lse^2, gradient 2 z lse p_j. A target class at -inf gives the value +inf and a
- * finite gradient; 0 * inf counts as 0 where a weight or target probability is 0.
- * Options: class_weight, label_smoothing, z_loss, log_sum_exp. Cost: one exp per logit (up to two when
- * accumulating). Sources: Szegedy et al. 2016 (label smoothing), de Brebisson & Vincent 2016 (z-loss). */
+ * finite gradient, and so does, with label smoothing, any class at -inf whose weight is not 0; 0 * inf counts
+ * as 0 where a weight or target probability is 0. Options: class_weight, label_smoothing, z_loss, log_sum_exp.
+ * Cost: one exp per logit (up to two when accumulating). Sources: Szegedy et al. 2016 (label smoothing), de
+ * Brebisson & Vincent 2016 (z-loss). */
 LOSSES_API losses_status losses_cross_entropy(float *loss, float *grad, const float *logits,
                                               losses_targets targets, losses_shape shape,
                                               const losses_options *options);
@@ -355,9 +367,10 @@ LOSSES_API losses_status losses_dice(float *loss, float *grad, const float *logi
 /* --- one position at a time: the kernels under the calls above ---------------------------------
  * For firmware, for rows that arrive one by one, and for your own loops: losses_cross_entropy,
  * losses_focal with alpha 1, and losses_dice of one sample with LOSSES_SUM, to the bit. Contiguous floats,
- * no options. Each returns the loss and, if grad is not NULL, stores upstream * dloss/dlogits; grad may
- * be logits. An argument out of range (target not < classes; gamma or smooth negative, infinite or NaN;
- * smooth 0) returns NaN and touches nothing; pointers are not checked. Without a pixel: 0. */
+ * no options. Each returns the loss (without upstream) and, if grad is not NULL, stores upstream *
+ * dloss/dlogits; grad may be logits. NaN, range and errors as above; cost as of those. An argument out of range
+ * (target not < classes; gamma or smooth negative, infinite or NaN; smooth 0) returns NaN and touches nothing;
+ * pointers are not checked. Without a pixel: 0. */
 LOSSES_API float losses_cross_entropy_row(float *grad, const float *logits, size_t classes,
                                           size_t target, float upstream);
 LOSSES_API float losses_focal_row(float *grad, const float *logits, size_t classes, size_t target,
@@ -371,8 +384,9 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  * For losses whose logits are not in one place at one time: the parts go into small states, these are
  * merged, and the gradient of each part follows from them. Pass the same options and gamma to every
  * function; each checks them all and reads what concerns it. All else is as in the calls above.
- * States can be sent as bytes between like machines. The bits of a result depend on the parts, their order and
- * the class of the build; a build that computes on the x87 has its own.
+ * States can be sent as bytes between builds with the same layout of structs and order of bytes. The bits of a
+ * result depend on the parts, their order and the class of the build; a build that computes on the x87 has its
+ * own.
  *
  * Classes in blocks: a vocabulary that is made a block at a time, or stands on several machines.
  * Cross-entropy, and with gamma above 0 focal loss, on one state for each position, zeroed at first:
@@ -386,8 +400,10 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  * Shape, logits, probabilities and grad are those of the block, class indices and weights those of the
  * whole. A block has at least one class; of the shape the finish reads samples and positions, of the block its
  * classes. Of the options all read has_ignore_index and ignore_index, the fold also label_smoothing and
- * class_weight, the gradient these and accumulate. The finish does not read probabilities, but wants their
- * pointer. Before the finish the gradient is 0 (NaN where a logit is NaN or +inf).
+ * class_weight, the gradient these and accumulate; the finish reads all that its loss has but accumulate, and
+ * it alone writes log_sum_exp and the report. That a state has every class it knows by their number: which, it
+ * does not. The finish does not read probabilities, but wants their pointer. Before the finish the gradient is
+ * 0 (NaN where a logit is NaN or +inf).
  *
  *     losses_partial states[N] = {0};
  *     for each block of n classes: losses_partial_fold(states, x, y, losses_rows(N, n), block, 0, &o);
@@ -396,12 +412,12 @@ LOSSES_API float losses_dice_mask(float *grad, const float *logits, const uint8_
  *     for each block: losses_partial_gradient(grad, states, x, y, losses_rows(N, n), block, 0, &o);
  *
  * Any blocks, folded and merged in any order: values are as exact as those of the whole call and within 4 ulp
- * of them (but where one of the two is 2 ulp off or more itself: 5 have been seen, once in millions), gradients
+ * of them (5 have been seen, once in millions), gradients
  * within 32 ulp of the exact ones, or where their terms cancel 4 * 2^-24 of the largest. A block outside of
  * the classes, or at the finish a state without every class, is LOSSES_BAD_SHAPE. Cost: the fold that of the
- * value of the block; with probabilities, or label smoothing above 1/2 or with class_weight, a second read, with
- * less smoothing up to twice that where a block stands 30, or in the mean 4, above what went before; the
- * gradient one exp per logit.
+ * value of the block; with probabilities, or label smoothing above 1/2 or with class_weight, a second read;
+ * with less smoothing up to twice that for a block with a logit 30 above the reference, or with a mean 4 above;
+ * the gradient one exp per logit.
  * Source: two softmax sums are merged as in Milakov & Gimelshein 2018. */
 
 typedef struct losses_block {
@@ -409,7 +425,8 @@ typedef struct losses_block {
     size_t classes; /* of the whole */
 } losses_block;
 
-/* Of one position. With t_c the target terms w_c q'_c of the whole call, without that of a class index: */
+/* Of one position. Private: zero it, pass it on. With t_c the target terms w_c q'_c of the whole call, without
+ * that of a class index: */
 typedef struct losses_partial {
     double sum; /* of e^(x_c) over classes but the target or r, times a power of two or e^(-x_r) */
     double margins; /* label smoothing and probabilities: sum t_c (x_r - x_c) */
@@ -439,7 +456,7 @@ LOSSES_API losses_status losses_partial_gradient(float *grad, const losses_parti
                                                  losses_shape shape, losses_block block,
                                                  float gamma, const losses_options *options);
 
-/* A mask that arrives in tiles. Zeroed: no pixel yet. */
+/* A mask that arrives in tiles; zeroed: no pixel yet. Private but for the first three. */
 typedef struct losses_partial_mask {
     double intersection;             /* sum p t */
     double difference;               /* sum p (1-t) + (1-p) t */
@@ -520,15 +537,16 @@ LOSSES_API losses_status losses_reference_dice(double *loss, double *grad, const
 #endif
 
 /* --- the rest ---------------------------------------------------------------------------------- */
-/* "LOSSES_BAD_TARGET" ...; "unknown losses_status" for any other number. */
+/* "LOSSES_BAD_TARGET" ...; "unknown losses_status" for any other number. Never NULL; not to be freed. */
 LOSSES_API const char *losses_status_name(losses_status status);
 
 /* The instruction set in use: "avx512", "avx2", "sse2", "neon", "mve", "rvv", "vsx", "wasm" or
  * "scalar". */
 LOSSES_API const char *losses_isa(void);
 
-/* Forces one by its name (for tests), for calls that start later in any thread; NULL = the best there
- * is. LOSSES_BAD_OPTION, and no change, if this build or machine lacks it. */
+/* Forces one by its name (for tests), for calls that start later in any thread (a call of losses_dice that is
+ * under way may go on with it); NULL = the best there is. LOSSES_BAD_OPTION, and no change, if this build or
+ * machine lacks it. */
 LOSSES_API losses_status losses_use_isa(const char *name);
 
 #undef LOSSES_INLINE
