@@ -733,8 +733,8 @@ LOSSES_API losses_status losses_use_isa(const char *name);
 #define LOSSI_PARALLEL(worthwhile)
 #endif
 
-/* V8 11.3 gets vectors of two doubles wrong that are made of floats or made floats; vectors of MVE take
- * denormal numbers for 0, and loops over several arrays of different steps went wrong with clang 19 */
+/* Loops that clang must not vectorise. WebAssembly: V8 11.3 gets conversions between two floats and two doubles
+ * wrong. MVE: vectors take denormal numbers for 0, and clang 19 got loops over arrays of different strides wrong */
 #if (defined(__wasm__) || defined(__ARM_FEATURE_MVE)) && defined(__clang__)
 #define LOSSI_SINGLY _Pragma("clang loop vectorize(disable)")
 #else
@@ -799,11 +799,12 @@ typedef struct lossi_job {
 
 /* Some positions of a softmax call, or one plane of the others: what a kernel works on at a time. */
 typedef struct lossi_place {
-    float *grad;              /* or NULL; may be x */
-    const float *x;           /* logits */
-    const float *q;           /* or NULL */
-    size_t step;              /* of q from class to class; of rows, from row to row; sigmoid losses:
-                               * 1 of rows of classes, 0 of one class */
+    float *grad;    /* or NULL; may be x */
+    const float *x; /* logits */
+    const float *q; /* or NULL */
+    /* softmax: of q from class to class, along from row to row; sigmoid losses: 1 if the elements run
+     * through the classes, 0 if all are of one class */
+    size_t step;
     size_t x_step, grad_step; /* of x and grad, where those are elsewhere */
     size_t count;             /* positions, elements */
     size_t first;             /* index of the first into the packed targets */
@@ -1106,7 +1107,7 @@ LOSSI_FORCE double lossi_exp(double x, double k)
         double f;
     } power;
     double n = 0, y = 1;
-    if (!(x > -1e4 && x < 1e4)) return x < 0 ? 0 : x; /* above: of no state that was folded */
+    if (!(x > -1e4 && x < 1e4)) return x < 0 ? 0 : x; /* above: only in states that no fold made */
     if (x > 0 || x < 0) y = lossi_exp_of(x, &n);
     n += k;
     if (!(n > -1022)) return 0;
@@ -1171,8 +1172,8 @@ static double lossi_term(float x, float x_r)
     return lossi_exp((double)x - lossi_anchor(x_r), -lossi_power(x_r));
 }
 
-/* Whether a class index has half of the weight in the loss, so that it is the one to keep apart: then r is
- * LOSSI_NONE, and t_r among the rest. */
+/* Whether a class index has half of the weight in the loss, so that it is the reference: no other class is kept
+ * out of the sum then (r is LOSSI_NONE), and t_r is counted in rest. */
 static int lossi_target_leads(const lossi_job *job)
 {
     return job->weight == NULL && 2 * job->keep >= 1 - 2 * job->uniform;
@@ -1262,7 +1263,7 @@ LOSSI_FORCE int lossi_is_partial(const lossi_job *job)
  *   load(p, m, fill)     p[0..m) in the first lanes and fill in the rest; all of them for m >= LOSSV_N
  *   store(p, m, v)       the first m lanes; nothing is read or written outside
  *   stream(p, v)         store to a multiple of LOSSV_N floats, past the caches
- *   here(x)              set(x) where it stands: gcc keeps numbers that are the same for long, in memory
+ *   here(x)              set(x), loaded where it stands: loaded early, gcc would run out of registers
  *   live(m)              1 in the first m lanes, 0 in the rest
  *   u8, i32, i64(p)      LOSSV_N integers as floats; of an int64_t its low 32 bits, signed
  *   fma(a, b, c)         a * b + c, rounded once or twice: a class of builds has one answer
@@ -1653,8 +1654,8 @@ typedef float LOSSI_FN(unaligned);
 #define LOSSI_BATCH 4   /* groups of positions at a time */
 #define LOSSV_LANE  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define LOSSV_SUMS  1
-#define LOSSV_GROUP 32          /* as LOSSI_GROUP, across; of LOSSI_EXACT a whole part */
-#define LOSSV_KEPT  LOSSV_GROUP /* blocks that the largest of the two have */
+#define LOSSV_GROUP 32          /* as LOSSI_GROUP, across; divides LOSSI_EXACT */
+#define LOSSV_KEPT  LOSSV_GROUP /* the greater of this and the blocks of a group along */
 #endif
 #if LOSSV_N > 1
 #define LOSSV_PREFETCH(p)     LOSSI_PREFETCH(p)
@@ -1685,7 +1686,7 @@ typedef float LOSSI_FN(unaligned);
 #ifndef LOSSV_WITH /* what is the same for every set */
 #define LOSSI_OP     LOSSI_FORCE LOSSI_TARGET
 #define LOSSI_KERNEL static LOSSI_TARGET
-#if LOSSI_BASE == LOSSI_MVE /* what a row function does not need folds away */
+#if LOSSI_BASE == LOSSI_MVE /* inlined, so that what a row function does not need folds away */
 #define LOSSI_STEP LOSSI_OP
 #else
 #define LOSSI_STEP LOSSI_KERNEL LOSSI_APART
@@ -2363,8 +2364,8 @@ typedef struct lossv_margin {
 } lossv_margin;
 
 /* Sums over the classes of a position: S up to a factor, and where the loss has target terms t_c apart
- * from an index ("soft": 1 of label smoothing, 2 of float targets), margins = sum t_c (x_z - x_c) / 2 and
- * rest = sum_{c != r} t_c, which only float targets need. */
+ * from an index ("soft": 0 none, 1 of label smoothing, 2 of float targets), margins = sum t_c (x_z - x_c) / 2 with
+ * z the first r, and rest = sum_{c != r} t_c, which only float targets need. */
 typedef struct lossv_sums {
     lossv_pair S[LOSSV_SUMS], margins[LOSSV_SUMS], rest[LOSSV_SUMS]; /* in parts; or in the first */
 } lossv_sums;
@@ -2417,7 +2418,7 @@ LOSSI_OP size_t LOSSI_FN(element)(int along, size_t step, size_t l, size_t c)
 /* Lanes of block i that exist */
 #define LOSSV_LANES(i) (along ? job->shape.classes - (i)*LOSSV_N : at->count)
 
-/* Positions of a group; where a row is its own group along is LOSSV_ALONE, and the compiler knows of one */
+/* Positions of a group. Where a row is its own group (MVE) along is 2, LOSSV_ALONE, and this is the constant 1 */
 #if LOSSV_SUMS > 1
 #define LOSSV_ALONE     2
 #define LOSSV_COUNT(at) (along > 1 ? 1 : (at)->count)
@@ -2667,8 +2668,9 @@ typedef struct lossv_walk {
     lossv anchor, base, low, most;      /* of the margin; x_r - anchor + LOSSI_AHEAD */
     lossv ones, lows, margins, rest;    /* over these blocks */
     lossv_pair most_margins, most_rest; /* and over those before, but for the last few */
-    lossv of_e[4], of_st[2]; /* along: sums in turn of e, or of s, and of s t, see walk_on */
-    lossv turns[4], seen;    /* of exp in unchecked blocks, and all that there were */
+    /* along: sums taken in turn, of e, or (fine) of s, and of s t; see walk_on */
+    lossv of_e[4], of_st[2];
+    lossv turns[4], seen; /* of exp in unchecked blocks, and all that there were */
     int unchecked;
     float *in_turn; /* the sums in memory, for registers are few */
     size_t turn;
@@ -2682,8 +2684,8 @@ typedef struct lossv_walk {
     size_t begin;      /* number of its first */
 } lossv_walk;
 
-/* Parts of a sweep along that go together: all, or each by itself, for its sums to stay in registers; with
- * LOSSV_MANY there is one */
+/* How many of the LOSSV_SUMS parts of a sweep along go together: all, or one, where the sums of more would not
+ * stay in registers; with LOSSV_MANY there is one */
 #if LOSSV_SUMS > 1
 #define LOSSV_TOGETHER(soft, fine) ((size_t)((soft) || (fine) > 1 ? 1 : LOSSV_SUMS))
 #else
@@ -3786,7 +3788,8 @@ LOSSI_OP void LOSSI_FN(sweep_as)(const lossi_job *job, lossv_group *g, int along
 }
 #endif
 
-/* Takes n groups, step by step, so that what waits in one goes on in another. */
+/* Takes n groups, each step for all of them before the next: the CPU works on one while another waits for its
+ * results. */
 LOSSI_STEP void LOSSI_FN(take_groups)(const lossi_job *job, lossv_group *g, size_t n, int along)
 {
     const int focal = job->loss == LOSSI_FOCAL, log_softmax = job->loss == LOSSI_LOG_SOFTMAX;
@@ -3896,8 +3899,8 @@ LOSSI_KERNEL void LOSSI_FN(rows)(const lossi_job *job, size_t first, size_t coun
  * masks. With a = 0 or the greatest logit m, where |m| is so large that x - m is exact, and k = (m - a) / ln 2
  * rounded, E_j = B e^(x_j - a) 2^-k gives
  *     S = sum_{j != t} E_j / E_t,  p_j = E_j / sum E,  l = log1p(S),  s = 1 - p_t = S / (1 + S):
- * r is the target and the greatest logit only gives the scale. A target far behind it is taken for one that is
- * 31 behind, where l = -log p_t to the last bit, and the rest of the way is added to l. */
+ * r is the target and the greatest logit only gives the scale. A target further behind it is taken for one
+ * that is 31 behind, where l is the log of the sum less x_t to the last bit, and the rest of the way is added. */
 #define LOSSV_MAGIC 8389632.f /* 2^23 + 2^10: integers added to it stand in the last bits */
 #if LOSSI_X87 || defined(__FAST_MATH__)
 #define LOSSV_TURNS(sum, step) ((float)(int32_t)(lossi_bits(sum) - lossi_bits(step)))
@@ -4592,8 +4595,9 @@ LOSSI_OP lossv LOSSI_FN(focal_factor)(const lossv_elements *y, lossv high, lossv
     return LOSSI_FN(focus)(LOSSI_FN(divide)(M, LOSSI_FN(sum_of)(y, low), y->inverse), gamma);
 }
 
-/* Sigmoid focal of a block, P = B m^gamma, with weight and other for targets of 1 and 0; *slope is its gradient times u. Identity: m^(gamma-1) p (1-p) =
- * m^gamma v, v = p (1-p) / m = s(-|x|) / M, and for a hard target 1 - m. */
+/* Sigmoid focal of a block, P = B m^gamma, with weight and other for targets of 1 and 0; *slope is its gradient
+ * times u. Identity: m^(gamma-1) p (1-p) = m^gamma v, v = p (1-p) / m = s(-|x|) / M, and for a hard target
+ * 1 - m. */
 LOSSI_OP lossv LOSSI_FN(sigmoid_focal)(const lossv_elements *y, lossv high, lossv low, lossv log,
                                        lossv P, lossv weight, lossv other, float gamma, lossv u,
                                        int hard, lossv *slope)
@@ -5310,8 +5314,8 @@ static uint64_t lossi_nonzero_bytes(uint64_t u)
     return (((u & low) + low) | u) & ~low;
 }
 
-/* Of sixteen targets how many are ignored, or -1 if one is neither that nor at most `most`, 1 of masks; unless
- * counting, an ignored one is as bad. ignore must fit 32 bits unless they have 64. */
+/* Of sixteen targets how many are ignored, or -1 if one is bad: neither that nor at most `most` (masks: 0 or 1).
+ * Without counting ignored ones are bad too. ignore must fit 32 bits unless they have 64. */
 LOSSI_FORCE int lossi_sixteen(losses_targets targets, int type, size_t i, int mask, uint32_t most,
                               int64_t ignore, int counting)
 {
@@ -5505,7 +5509,7 @@ static losses_status lossi_scan(lossi_call *call, int loss, size_t *bad)
 }
 
 /* size: of a logit, loss and gradient, that of float or double. call->classes and states are there.
- * Apart, as lossi_job_of: what they need of the stack is free again when a kernel runs. */
+ * Not inlined, nor is lossi_job_of: its stack is free again when a kernel runs, which needs much. */
 static LOSSI_APART losses_status lossi_check(lossi_call *call, int loss, const void *losses,
                                              const void *grad, const void *logits, size_t size,
                                              losses_targets targets, losses_shape shape,
@@ -5540,7 +5544,7 @@ static LOSSI_APART losses_status lossi_check(lossi_call *call, int loss, const v
     if (o->reduction != LOSSES_NONE) values = 1;
     classes = call->classes * sizeof(float);
     checked = targets.type == LOSSI_F32 ? extent : loss & LOSSI_SOFTMAX ? positions : elements;
-    { /* their stack is free again for the targets */
+    { /* the stack of these is free again when the targets are scanned */
         const lossi_span out[] = {{losses, values * size},
                                   {grad, extent * size},
                                   {o->log_sum_exp, positions * sizeof(float)},
